@@ -1,0 +1,1 @@
+"""Kiseki: an experiment tracker whose run file is the truth."""
