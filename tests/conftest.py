@@ -1,4 +1,4 @@
-"""Fixtures that every room's tests share: an isolated home for each test, a real server process on request."""
+"""Fixtures that every room's tests share: an isolated home for each test, a real server on request."""
 
 from __future__ import annotations
 
