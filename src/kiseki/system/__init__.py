@@ -1,1 +1,1 @@
-
+"""The operating system behind one face: paths, locks, processes, spawning, watching, credentials."""
