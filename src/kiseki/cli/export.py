@@ -1,0 +1,51 @@
+"""`kiseki export`: a run's rows as JSON lines, from a server, the store, or straight from its files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+
+import click
+
+from kiseki.cli.target import find_run, run_directory
+
+
+@click.command("export")
+@click.argument("run", metavar="RUN|DIR")
+@click.option("--keys", "keys", multiple=True, metavar="KEY", help="Only these, of rows that have all.")
+@click.option("--json", is_flag=True, expose_value=False, hidden=True)  # JSON lines is what it prints
+def command(run: str, keys: tuple[str, ...]) -> None:
+    """Print every row of a run, one JSON object a line.
+
+    RUN is entity/project/id, project/id or id; DIR is a run directory, read as it is, without any server.
+    """
+    folder = run_directory(run)
+    rows: Iterable[Mapping[str, object]]
+    if folder is not None:
+        from kiseki.records.directory import history
+
+        rows = history(folder)
+        if keys:
+            rows = (_only(row, keys) for row in rows if all(key in row for key in keys))
+    else:
+        from kiseki.client.api import Api
+
+        api = Api()
+        found = find_run(api, run)
+        path = f"{found['entity']}/{found['project']}/{found['id']}"
+        rows = api.run(path).scan_history(keys=list(keys) or None)
+    _write(rows)
+
+
+def _only(row: Mapping[str, object], keys: tuple[str, ...]) -> dict[str, object]:
+    kept = {"_lane", *keys}
+    return {key: value for key, value in row.items() if key in kept}
+
+
+def _write(rows: Iterable[Mapping[str, object]]) -> None:
+    from kiseki.records.numbers import to_json
+
+    output = sys.stdout.buffer
+    for row in rows:
+        output.write(to_json(row) + b"\n")
+    output.flush()

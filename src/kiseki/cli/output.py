@@ -1,0 +1,89 @@
+"""What the commands print: JSON for programs, aligned tables and trees for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+import click
+
+from kiseki.records.numbers import to_json
+
+STATE_MARKS = {
+    "running": "●",
+    "finished": "✓",
+    "failed": "✕",
+    "crashed": "◆",
+    "killed": "■",
+    "no_contact": "○",
+}
+_STATE_COLOURS = {"running": "blue", "finished": "green", "failed": "red", "crashed": "yellow"}
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def print_json(value: object) -> None:
+    """Print one value as one line of JSON (NaN, infinities and big integers as docs/formats says)."""
+    click.echo(to_json(value))
+
+
+def state_text(state: str) -> str:
+    """The state with its mark, coloured where a terminal shows it."""
+    text = f"{STATE_MARKS.get(state, '?')} {state.replace('_', ' ')}"
+    return click.style(text, fg=_STATE_COLOURS.get(state))
+
+
+def time_text(seconds: float | None) -> str:
+    """A Unix time (seconds) as local time, to the second."""
+    return "—" if seconds is None else datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration_text(seconds: float | None) -> str:
+    """A duration (seconds) as h:mm:ss."""
+    if seconds is None or not math.isfinite(seconds):
+        return "—"
+    minutes, rest = divmod(round(max(seconds, 0.0)), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def value_text(value: object) -> str:
+    """A config or summary value on one line; floats in full, as Python writes them."""
+    if isinstance(value, str):
+        return value.replace("\n", "⏎")
+    if value is None or isinstance(value, (bool, int, float)):
+        return repr(value)
+    text: str = to_json(value).decode()
+    return text
+
+
+def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under their titles, columns aligned; the last column is not padded."""
+    cells = [[click.style(title, bold=True) for title in titles], *rows]
+    widths = [max(len(click.unstyle(row[column])) for row in cells) for column in range(len(titles))]
+    for row in cells:
+        padded = [
+            cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(row, widths, strict=True)
+        ]
+        click.echo("  ".join(padded).rstrip())
+
+
+def print_tree(title: str, values: Mapping[str, object]) -> None:
+    """Print a nested mapping under its title, one leaf a line, nested keys joined with a dot."""
+    leaves = list(_leaves(values, ""))
+    click.echo(click.style(title, bold=True) + ("" if leaves else "  —"))
+    width = min(max((len(key) for key, _ in leaves), default=0), 40)
+    for key, value in leaves:
+        click.echo(f"  {key:{width}}  {value_text(value)}")
+
+
+def _padded(cell: str, width: int) -> str:
+    return cell + " " * (width - len(click.unstyle(cell)))
+
+
+def _leaves(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, object]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
