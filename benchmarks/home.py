@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -62,3 +63,10 @@ def sidecars_of(folder: Path) -> list[int]:
             if b"kiseki.sidecar" in arguments and spooled:
                 found.append(int(entry.name))
     return found
+
+
+def free_port() -> int:
+    """A TCP port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port

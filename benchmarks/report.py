@@ -38,8 +38,10 @@ class Result(msgspec.Struct, frozen=True):
 
     @property
     def ratio(self) -> float:
-        """Ours over theirs; infinite where theirs is 0."""
-        return self.ours / self.theirs if self.theirs else float("inf")
+        """Ours over theirs; where theirs is 0, 0 if ours is too, else infinite."""
+        if self.theirs:
+            return self.ours / self.theirs
+        return float("inf") if self.ours else 0.0
 
     @property
     def met(self) -> bool:

@@ -1,4 +1,4 @@
-"""The rows the benchmarks log, in a module that imports next to nothing: it lies in the measured processes."""
+"""The rows the benchmarks log, in a module that imports next to nothing, for it is measured too."""
 
 from __future__ import annotations
 
