@@ -1,0 +1,89 @@
+"""Reading a run directory as it lies there: the plain, slow and obviously right way, the tests' oracle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .fold import RunFold
+from .kinds import DATA_ROLES, Header
+from .reader import DecodedRow, Reading, read_records
+
+
+class LocalRun(NamedTuple):
+    """A run directory: the headers of its writers, the fold of their records, and each damage in one line."""
+
+    headers: list[Header]
+    fold: RunFold
+    damage: list[str]
+
+
+def read_run(directory: str | os.PathLike[str]) -> LocalRun:
+    """Read every run file of a directory. Raises FileNotFoundError where it holds none."""
+    headers: list[Header] = []
+    damage: list[str] = []
+    fold = RunFold()
+    for path, reading in _readings(Path(directory)):
+        if reading.damage is not None:
+            damage.append(f"{path}: {reading.damage}")
+        if reading.header is None:
+            continue
+        headers.append(reading.header)
+        fold.see(reading.header)
+        for entry in reading.entries:
+            fold.apply(reading.header, entry.offset, entry.record, entry.time_us)
+    return LocalRun(headers, fold, damage)
+
+
+def history(directory: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """The rows of a run directory, merged: within a lane the last record wins per (key, step).
+
+    Each row is `{"_step", "_runtime" (s), "_timestamp" (unix s), **values}`, the times those of its last
+    record, and `"_lane"`, the lane's label, where that is not the primary one. Lane after lane, each by step.
+    """
+    readings = [reading for _, reading in _readings(Path(directory))]
+    headers = {r.header.writer: r.header for r in readings if r.header is not None}
+    entries = {r.header.writer: r.entries for r in readings if r.header is not None}
+    started_us = min((h.wall_ns // 1000 for h in headers.values() if h.role in DATA_ROLES), default=0)
+    for lane in _lanes(headers):
+        rows: dict[int, dict[str, Any]] = {}
+        for header in lane:
+            for entry in entries[header.writer]:
+                record = entry.record
+                if isinstance(record, DecodedRow):
+                    row = rows.setdefault(record.step, {})
+                    row.update(zip(record.names, record.values, strict=True))
+                    row["_runtime"] = (record.time_us - started_us) / 1e6
+                    row["_timestamp"] = record.time_us / 1e6
+        for step in sorted(rows):
+            row = rows[step]
+            first = {"_step": step, "_runtime": row.pop("_runtime"), "_timestamp": row.pop("_timestamp")}
+            yield {**first, **row} if lane[0].primary else {**first, **row, "_lane": lane[0].label}
+
+
+def _readings(directory: Path) -> list[tuple[Path, Reading]]:
+    paths = sorted(directory.glob("*.kiseki"))
+    if not paths:
+        raise FileNotFoundError(f"{directory} holds no run file (*.kiseki)")
+    return [(path, read_records(path.read_bytes())) for path in paths]
+
+
+def _lanes(headers: dict[str, Header]) -> list[list[Header]]:
+    """The writers by lane: the primary lane first, then as they began; in a lane, who resumes comes later."""
+
+    def generation(header: Header) -> int:
+        count, seen = 0, {header.writer}
+        while header.resumes in headers and header.resumes not in seen:
+            seen.add(header.resumes)
+            header = headers[header.resumes]
+            count += 1
+        return count
+
+    lanes: dict[str, list[Header]] = {}
+    for header in headers.values():
+        lanes.setdefault(header.lane, []).append(header)
+    for lane in lanes.values():
+        lane.sort(key=lambda header: (generation(header), header.wall_ns, header.writer))
+    return sorted(lanes.values(), key=lambda lane: (not lane[0].primary, lane[0].wall_ns, lane[0].lane))

@@ -1,0 +1,201 @@
+"""What a logged value is stored as: Python, NumPy and torch values by duck typing; rows flattened."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import enum
+import numbers
+import os
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from .kinds import Key, big_int
+
+RESERVED_KEYS = frozenset({"_step", "_runtime", "_timestamp"})
+"""Top-level keys that a row carries by itself; values logged under them are left out."""
+
+MAX_ARRAY = 4096
+"""Most elements of an array that are stored as a list."""
+
+MAX_DEPTH = 100
+"""Deepest nesting of lists and dictionaries that is stored."""
+
+_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+
+
+class Unstorable(TypeError):
+    """A value that no record can hold; `type_name` names its type."""
+
+    def __init__(self, value: object, why: str = "") -> None:
+        self.type_name = _type_name(value)
+        super().__init__(
+            f"{self.type_name} {why or 'is not a number, string, bool, None, list, dict or array'}"
+        )
+
+
+class Skipped(NamedTuple):
+    """One value of a row that was not stored: its flat name, its type, and why."""
+
+    name: str
+    type_name: str
+    why: str
+
+
+class FlatRow(NamedTuple):
+    """A row as it is stored: parallel keys and values, and what had to be left out."""
+
+    keys: list[Key]
+    values: list[Any]
+    skipped: list[Skipped]
+
+
+def to_storable(value: object, default: Callable[[Any], object] | None = None) -> Any:
+    """Turn a value into what a record holds: None, bool, int, float, str, bytes, list, dict with str keys.
+
+    NumPy, torch, jax and TensorFlow scalars become Python's; arrays of at most 4,096 elements become lists;
+    enums their name; dates ISO 8601; dataclasses dicts; integers beyond 64 bits an extension value. `default`
+    is asked for a replacement of what cannot be stored, for instance `str`. Raises Unstorable.
+
+    >>> to_storable({"lr": 1e-3, 4: (1, 2)})
+    {'lr': 0.001, '4': [1, 2]}
+    """
+    return _storable(value, default, 0)
+
+
+def storable_key(key: object) -> str:
+    """The string a dictionary key is stored under: strings as they are, everything else as `str(key)`."""
+    return _storable_text(key) if isinstance(key, str) else _storable_text(str(key))
+
+
+def flatten_row(data: Mapping[Any, Any]) -> FlatRow:
+    """Flatten a row's nested dictionaries into keys and storable values.
+
+    A key of the top level stays a string; below a dictionary it is a path. Reserved and empty top-level keys,
+    and values that cannot be stored, are left out and listed. An empty dictionary is stored as a value.
+
+    >>> flatten_row({"loss": 0.5, "val": {"acc": 1}}).keys
+    ['loss', ('val', 'acc')]
+    """
+    row = FlatRow([], [], [])
+    for raw, value in data.items():
+        key = storable_key(raw)
+        if key in RESERVED_KEYS:
+            row.skipped.append(Skipped(key, _type_name(value), "is set by kiseki itself; choose another key"))
+        elif not key:
+            row.skipped.append(Skipped(key, _type_name(value), "has an empty key; give it a name"))
+        else:
+            _flatten((key,), value, row)
+    if len(set(row.keys)) < len(row.keys):
+        last = dict(zip(row.keys, row.values, strict=True))
+        return FlatRow(list(last), list(last.values()), row.skipped)
+    return row
+
+
+def _flatten(path: tuple[str, ...], value: Any, row: FlatRow) -> None:
+    if isinstance(value, Mapping) and value and len(path) < MAX_DEPTH:
+        for raw, inner in value.items():
+            _flatten((*path, storable_key(raw)), inner, row)
+        return
+    try:
+        stored = to_storable(value)
+    except Unstorable as error:
+        row.skipped.append(Skipped(".".join(path), error.type_name, str(error)))
+        return
+    row.keys.append(path[0] if len(path) == 1 else path)
+    row.values.append(stored)
+
+
+def _storable(value: Any, default: Callable[[Any], object] | None, depth: int) -> Any:
+    kind = type(value)
+    if value is None or kind is float or kind is bool or kind is bytes:
+        return value
+    if kind is int:
+        return value if _INT_MIN <= value <= _INT_MAX else big_int(value)
+    if kind is str:
+        return _storable_text(value)
+    if depth > MAX_DEPTH:
+        raise Unstorable(value, f"is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        return {storable_key(key): _storable(inner, default, depth + 1) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset, range)):
+        return [_storable(inner, default, depth + 1) for inner in value]
+    try:
+        plain = _plain(value)
+    except Unstorable:
+        if default is None:
+            raise
+        plain, default = default(value), None
+    return _storable(plain, default, depth + 1)
+
+
+def _plain(value: Any) -> Any:
+    """One step from a foreign type towards a plain one; raises Unstorable where there is none."""
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, (float, Decimal)) or (
+        isinstance(value, numbers.Real) and not hasattr(value, "shape")
+    ):
+        return float(value)
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if hasattr(value, "shape") and not isinstance(value, type):
+        return _array(value)
+    if isinstance(value, Iterable) and hasattr(value, "__len__") and hasattr(value, "__getitem__"):
+        return list(value)
+    raise Unstorable(value)
+
+
+def _array(value: Any) -> Any:
+    """A scalar or list from anything shaped like an array."""
+    try:
+        elements = 1
+        for length in value.shape:
+            elements *= int(length)
+        if elements > MAX_ARRAY:
+            raise Unstorable(value, f"of {elements} elements is too large; at most {MAX_ARRAY} are stored")
+        if len(value.shape) == 0 and hasattr(value, "item"):
+            plain = value.item()
+        elif hasattr(value, "tolist"):
+            plain = value.tolist()
+        elif hasattr(value, "numpy"):
+            plain = value.numpy().tolist()
+        else:
+            raise Unstorable(value)
+    except Unstorable:
+        raise
+    except Exception as error:
+        raise Unstorable(value, f"could not be read: {error}") from error
+    if isinstance(plain, complex) or type(plain) is type(value):
+        raise Unstorable(value)
+    return plain
+
+
+def _storable_text(text: str) -> str:
+    """The text as it is, or with its lone surrogates spelled out, since UTF-8 has none."""
+    text = str.__str__(text)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def _type_name(value: object) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
