@@ -95,6 +95,11 @@ class Uploader:
         """Requests in a row that got no usable answer."""
         return self._failures
 
+    @property
+    def paused_until(self) -> float:
+        """The clock's time before which no request is sent, since the last one failed."""
+        return self._resume_at
+
     def add(self, upload: Upload) -> None:
         """Take an upload; its first part asks the server what it has."""
         self._uploads.append(upload)

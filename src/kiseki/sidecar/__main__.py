@@ -1,0 +1,42 @@
+"""`python -m kiseki.sidecar SPOOL_DIR`: become the sidecar of that spool, unless it has one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+from kiseki.sidecar.loop import LINGER_S, Sidecar, log
+from kiseki.sidecar.spool import Spool
+
+_NICENESS = 5
+
+
+def main(arguments: list[str]) -> int:
+    """Run the sidecar; returns the exit status, 0 also where another process is this spool's sidecar."""
+    if len(arguments) != 1 or not os.path.isdir(arguments[0]):
+        sys.stderr.write("usage: python -m kiseki.sidecar SPOOL_DIR (a folder that exists)\n")
+        return 2
+    os.closerange(3, 4096)  # Sockets and files that libraries of the training let through.
+    with contextlib.suppress(OSError):
+        os.nice(_NICENESS)
+    spool = Spool(Path(arguments[0]))
+    if not spool.acquire():
+        return 0
+    sidecar = Sidecar(spool, linger=float(os.environ.get("KISEKI_SIDECAR_LINGER", LINGER_S)))
+    signal.signal(signal.SIGTERM, lambda *_: sidecar.close_soon())
+    for name in ("SIGINT", "SIGHUP"):  # The terminal's, meant for the training.
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    try:
+        sidecar.run()
+    except Exception as error:
+        log(f"the sidecar ends: {type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,175 @@
+"""One run directory as the sidecar sees it: its writers, which of them ended, the sidecar's own file."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from kiseki.client.uploader import Upload
+from kiseki.records.framing import Damaged, Incomplete
+from kiseki.records.kinds import Header, State
+from kiseki.records.reader import read_header
+from kiseki.records.writer import RecordWriter
+from kiseki.sidecar.death import Deaths, last_word, read_end, verdict
+from kiseki.sidecar.spool import Pointer
+from kiseki.system.process import ProcessId, boottime_ns, hostname, is_alive, this_process
+
+_SUFFIX: Final = ".kiseki"
+_HEADER_READ: Final = 64 * 1024
+
+
+class WriterFollow:
+    """One writer's file: how far it has grown, and whether its writer has ended."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self.path = path
+        self.header = header
+        self.process = ProcessId(header.pid, header.pid_start, header.boot_id, header.pid_ns)
+        self.size = -1
+        self.ended = False
+        """Nothing more will come: the writer said so, or its process is dead and judged."""
+        self.upload: Upload | None = None
+        self.done = False
+        """Ended, flushed, and sent as far as it will be."""
+
+    def look(self) -> bool:
+        """Take the file's size; True where it changed. Raises OSError where the file is gone."""
+        size = os.stat(self.path).st_size
+        if size == self.size:
+            return False
+        self.size = size
+        if self.upload is not None:
+            self.upload.size = size
+        if not self.ended and last_word(self.path) is not None:
+            self.end()
+        return True
+
+    def end(self) -> None:
+        """Note that the writer has ended."""
+        self.ended = True
+        if self.upload is not None:
+            self.upload.live = False
+
+
+class RunFollow:
+    """All writers of one run directory that are this sidecar's to look after."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pointers: dict[str, Pointer] = {}
+        self.writers: dict[str, WriterFollow] = {}
+        self._own: RecordWriter | None = None
+        self._listed_at = -1
+        self._unread = False
+
+    def add_pointer(self, pointer: Pointer) -> None:
+        """Look after the writer of a pointer too."""
+        self.pointers[pointer.writer] = pointer
+        self._unread = True
+
+    @property
+    def upload_to(self) -> str | None:
+        """Base URL of the server that gets this run, None where none does."""
+        return next((url for pointer in self.pointers.values() if (url := pointer.upload_to)), None)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do for any writer."""
+        return not self._unread and all(writer.done for writer in self.writers.values())
+
+    def list_writers(self) -> list[WriterFollow]:
+        """Return the writers whose files are new since the last call. Raises OSError."""
+        changed_at = os.stat(self.folder).st_mtime_ns
+        if changed_at == self._listed_at and not self._unread:
+            return []
+        self._listed_at = changed_at
+        self._unread = False
+        found = []
+        names = set(os.listdir(self.folder)) | {f"{writer}{_SUFFIX}" for writer in self.pointers}
+        for name in sorted(names):
+            writer = name.removesuffix(_SUFFIX)
+            if name == writer or writer in self.writers:
+                continue
+            header = self._read_header(self.folder / name, writer)
+            if header is not None and (writer in self.pointers or _is_ours(header)):
+                self.writers[writer] = WriterFollow(self.folder / name, header)
+                found.append(self.writers[writer])
+        return found
+
+    def judge_dead(self, deaths: Deaths) -> list[WriterFollow]:
+        """End every writer whose process is dead, with a verdict where it left no word; returns those."""
+        dead = []
+        for follow in list(self.writers.values()):
+            if follow.ended or not deaths.has_ended(follow.process):
+                continue
+            follow.look()
+            if not follow.ended:
+                last = read_end(follow.path)
+                if last.state is None:
+                    own = self._open_own(follow.header)
+                    own.append(verdict(follow.header, own.now(), last.damage))
+            follow.end()
+            dead.append(follow)
+        return dead
+
+    def close_own(self) -> None:
+        """End the sidecar's own file once no writer is left to judge."""
+        own = self._own
+        if own is not None and all(f.ended for name, f in self.writers.items() if name != own.header.writer):
+            self._own = None
+            own.append(State(own.now(), "finished", 0, None, None))
+            own.close()
+
+    def _open_own(self, run: Header) -> RecordWriter:
+        if self._own is None:
+            process = this_process()
+            writer = "w" + base64.b32encode(os.urandom(10)).decode().lower()[:15]
+            header = msgspec.structs.replace(
+                run,
+                writer=writer,
+                role="sidecar",
+                lane=writer,
+                resumes=None,
+                label="sidecar",
+                primary=False,
+                host=hostname(),
+                boot_id=process.boot_id,
+                pid=process.pid,
+                pid_ns=process.pid_ns,
+                pid_start=process.start,
+                wall_ns=0,
+                boot_ns=boottime_ns(),
+                step=0,
+            )
+            self._own = RecordWriter.create(self.folder / f"{writer}{_SUFFIX}", header)
+            self._unread = True
+        return self._own
+
+    def _read_header(self, path: Path, writer: str) -> Header | None:
+        try:
+            with open(path, "rb", buffering=0) as file:
+                header = read_header(file.read(_HEADER_READ))[0]
+        except (FileNotFoundError, Incomplete):
+            self._unread |= self._may_still_come(writer)
+            return None
+        except Damaged:
+            if writer in self.pointers:
+                raise
+            return None
+        return header if header.writer == writer else None
+
+    def _may_still_come(self, writer: str) -> bool:
+        pointer = self.pointers.get(writer)
+        return pointer is not None and is_alive(pointer.process) is not False
+
+
+def _is_ours(header: Header) -> bool:
+    """Whether a writer without a pointer is ours: a fork's child, a dead sidecar, an earlier attempt."""
+    alive = is_alive(ProcessId(header.pid, header.pid_start, header.boot_id, header.pid_ns))
+    if header.role == "sidecar":
+        return alive is False or (header.pid, header.pid_start) == this_process()[:2]
+    return alive is not None

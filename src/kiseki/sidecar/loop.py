@@ -1,0 +1,230 @@
+"""The sidecar's life: take pointers, see what grew, notice deaths, upload, and end when not needed."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from kiseki.sidecar.death import Deaths
+from kiseki.sidecar.durable import Durability
+from kiseki.sidecar.follow import RunFollow, WriterFollow
+from kiseki.sidecar.spool import Pointer, Progress, Spool
+from kiseki.sidecar.upload import Server
+from kiseki.system.watch import DirectoryWatch
+
+LINGER_S: Final = 30.0
+"""The sidecar ends this long after its last run."""
+
+_PATIENCE_S: Final = 3600.0
+_CLOSING_S: Final = 10.0
+_PROGRESS_S: Final = 0.2
+_QUIET_S: Final = 0.5
+_LOOK_S: Final = 1.0
+_LOG_BYTES: Final = 256 * 1024
+
+
+class Sidecar:
+    """Looks after every run whose pointer lies in one spool."""
+
+    def __init__(self, spool: Spool, *, linger: float = LINGER_S) -> None:
+        """`linger` in seconds."""
+        self._spool = spool
+        self._linger = linger
+        self._runs: dict[Path, RunFollow] = {}
+        self._set_aside: set[str] = set()
+        self._servers: dict[str, Server] = {}
+        self._progress: dict[str, tuple[Progress, float]] = {}
+        self._said: dict[str, str] = {}
+        self._watch = DirectoryWatch()
+        self._deaths = Deaths()
+        self._durable = Durability(log)
+        self._closing_at: float | None = None
+
+    def close_soon(self) -> None:
+        """End as soon as the runs have ended and are sent, in ten seconds at the latest (SIGTERM)."""
+        if self._closing_at is None:
+            self._closing_at = time.monotonic() + _CLOSING_S
+
+    def run(self) -> None:
+        """Work until nobody needs the sidecar; the spool's lock must be held, and is released at the end."""
+        self._watch.add(self._spool.folder)
+        idle_since = time.monotonic()
+        while True:
+            now = time.monotonic()
+            self._pass(now)
+            if self._runs:
+                idle_since = now
+                if self._must_leave(now):
+                    break
+            elif self._closing_at is not None:
+                break
+            elif now - idle_since >= self._linger:
+                # Released before the last look: who drops a pointer later finds the lock free.
+                self._spool.clear_progress()
+                self._spool.release()
+                if not self._new_pointers() or not self._spool.acquire():
+                    break
+                idle_since = now
+            self._wait(idle_since)
+        self._durable.close()
+        for server in self._servers.values():
+            server.close()
+        self._spool.release()
+
+    def _pass(self, now: float) -> None:
+        """Do everything that is due once."""
+        self._take_pointers()
+        for run in list(self._runs.values()):
+            try:
+                self._look_after(run)
+            except Exception as error:  # One bad run must not cost the others their sidecar.
+                self._put_aside(run, error)
+        for server in self._servers.values():
+            server.work(now)
+        for run in list(self._runs.values()):
+            self._conclude(run, now)
+        follows = self._follows()
+        self._deaths.forget_all_but({follow.process for follow in follows if not follow.ended})
+
+    def _follows(self) -> list[WriterFollow]:
+        return [follow for run in self._runs.values() for follow in run.writers.values()]
+
+    def _new_pointers(self) -> list[Pointer]:
+        known = {writer for run in self._runs.values() for writer in run.pointers}
+        return self._spool.pointers(known | self._set_aside)
+
+    def _take_pointers(self) -> None:
+        for pointer in self._new_pointers():
+            folder = Path(pointer.run_dir)
+            run = self._runs.get(folder)
+            if run is None:
+                run = self._runs[folder] = RunFollow(folder)
+            run.add_pointer(pointer)
+
+    def _look_after(self, run: RunFollow) -> None:
+        for follow in run.list_writers():
+            self._deaths.watch(follow.process)
+            follow.look()
+            if run.upload_to is not None:
+                self._server(run.upload_to).add(follow)
+                self._watch.add(run.folder)
+        for follow in run.writers.values():
+            if not follow.done:
+                follow.look()
+                self._durable.grew(follow.path, follow.size)
+        run.judge_dead(self._deaths)
+        run.close_own()
+
+    def _conclude(self, run: RunFollow, now: float) -> None:
+        """Write progress, and let go of writers, and of the run, that need nothing any more."""
+        for writer, follow in run.writers.items():
+            if follow.done:
+                continue
+            upload = follow.upload
+            if upload is not None:
+                assert run.upload_to is not None
+                self._report(writer, self._server(run.upload_to).progress(follow), now)
+                self._say(writer, upload.error or upload.damage)
+            sent = upload is None or upload.stopped or (upload.settled and upload.size == follow.size)
+            if follow.ended and sent and self._durable.covers(follow.path, follow.size):
+                follow.done = True
+                self._spool.remove(writer)
+                self._durable.forget(follow.path)
+                if upload is not None and run.upload_to is not None:
+                    self._server(run.upload_to).remove(upload)
+        if run.done:
+            self._drop(run)
+
+    def _must_leave(self, now: float) -> bool:
+        """Whether to end with work undone: told to, or nothing was taken for an hour after the last run."""
+        if self._closing_at is not None and now >= self._closing_at:
+            return True
+        if not all(follow.ended for follow in self._follows()):
+            return False
+        servers = self._servers.values()
+        return bool(servers) and all(server.stuck_for(now) > _PATIENCE_S for server in servers)
+
+    def _put_aside(self, run: RunFollow, error: Exception) -> None:
+        gone = isinstance(error, FileNotFoundError)
+        what = f"{run.folder} is gone" if gone else f"{run.folder}: {type(error).__name__}: {error}"
+        for writer in run.pointers:
+            self._say(writer, what)
+            self._set_aside.add(writer)
+            self._spool.write_progress(writer, Progress(0, 0, "stopped", what))
+            if gone:
+                self._spool.remove(writer)
+        self._drop(run)
+
+    def _drop(self, run: RunFollow) -> None:
+        for follow in run.writers.values():
+            self._durable.forget(follow.path)
+            self._progress.pop(follow.header.writer, None)
+            self._said.pop(follow.header.writer, None)
+            for server in self._servers.values():
+                if follow.upload is not None:
+                    server.remove(follow.upload)
+        for writer in run.pointers:
+            if writer not in self._set_aside:
+                self._spool.remove(writer)
+        self._watch.remove(run.folder)
+        del self._runs[run.folder]
+
+    def _server(self, base_url: str) -> Server:
+        server = self._servers.get(base_url)
+        if server is None:
+            server = self._servers[base_url] = Server(base_url)
+        return server
+
+    def _report(self, writer: str, progress: Progress, now: float) -> None:
+        last, at = self._progress.get(writer, (None, float("-inf")))
+        final = progress.state in ("done", "stopped")
+        if progress != last and (final or now - at >= _PROGRESS_S):
+            self._progress[writer] = (progress, now)
+            self._spool.write_progress(writer, progress)
+
+    def _say(self, writer: str, what: str | None) -> None:
+        if what is not None and self._said.get(writer) != what:
+            self._said[writer] = what
+            log(f"{writer}: {what}")
+
+    def _wait(self, idle_since: float) -> None:
+        """Sleep until a file grows, a process ends, or something is due."""
+        now = time.monotonic()
+        due = min((server.due() for server in self._servers.values()), default=float("inf"))
+        until = min(due, now + _LOOK_S)
+        if not self._runs:
+            until = min(now + self._linger, idle_since + self._linger)
+        # A training may write thousands of times a second: only what leads to a request shall wake us.
+        useful = min((server.ready_at() for server in self._servers.values()), default=float("inf"))
+        quiet_until = min(until, useful, now + _QUIET_S) if self._runs else now
+        if not self._poll(quiet_until - now, growth=False):
+            self._poll(until - time.monotonic(), growth=True)
+        self._watch.wait(0)
+
+    def _poll(self, seconds: float, *, growth: bool) -> bool:
+        """Wait; True where something happened."""
+        if seconds <= 0:
+            return False
+        poll = select.poll()
+        self._deaths.register(poll)
+        descriptor = self._watch.fileno()
+        if growth and descriptor is not None:
+            poll.register(descriptor, select.POLLIN)
+        elif growth:
+            seconds = min(seconds, 0.2)
+        return bool(poll.poll(seconds * 1000))
+
+
+def log(line: str) -> None:
+    """Write one line to stderr, which the training pointed at the spool's log; the log is kept short."""
+    try:
+        if os.fstat(2).st_size > _LOG_BYTES:
+            os.ftruncate(2, 0)
+        sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+        sys.stderr.flush()
+    except OSError:
+        pass

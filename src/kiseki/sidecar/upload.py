@@ -1,0 +1,111 @@
+"""The sidecar's uploads: one uploader a server, the credential of each, and how far every writer is."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Final
+
+from kiseki.client.transport import HttpTransport
+from kiseki.client.uploader import Upload, Uploader
+from kiseki.sidecar.follow import WriterFollow
+from kiseki.sidecar.spool import Progress
+from kiseki.system.credentials import find_key
+
+BATCH_S: Final = 0.1
+"""Appends to one server are this far apart, so that a busy run sends many rows in each."""
+
+_EAGER_BYTES: Final = 64 * 1024
+_TIMEOUT_S: Final = 30.0
+
+
+class Server:
+    """One server, the uploads to it, and when it is next worth asking."""
+
+    def __init__(self, base_url: str) -> None:
+        """Raises ValueError where `base_url` is no URL."""
+        self._keys = _Keys(base_url)
+        self._transport = HttpTransport(base_url, self._keys.first(), timeout=_TIMEOUT_S)
+        self.uploader = Uploader(self._transport, find_key=self._keys.other)
+        self.uploads: list[Upload] = []
+        self._sent_at = float("-inf")
+        self._taken_at = time.monotonic()
+
+    def add(self, follow: WriterFollow) -> None:
+        """Upload a writer's file from now on."""
+        header = follow.header
+        follow.upload = Upload(header.run_uid, header.writer, follow.path, live=not follow.ended)
+        follow.upload.size = follow.size
+        self.uploads.append(follow.upload)
+        self.uploader.add(follow.upload)
+
+    def remove(self, upload: Upload) -> None:
+        """Stop uploading a writer's file."""
+        if upload in self.uploads:
+            self.uploads.remove(upload)
+            self.uploader.remove(upload)
+
+    def work(self, now: float) -> None:
+        """Send what is due, at most one request."""
+        if now < self.due():
+            return
+        self._sent_at = now
+        if self.uploader.turn():
+            self._taken_at = time.monotonic()
+
+    def due(self) -> float:
+        """Return the monotonic time of the next request if nothing grows before, else infinity."""
+        due = self.uploader.next_turn()
+        waiting = sum(upload.size - upload.offset for upload in self.uploads if not upload.settled)
+        return due if waiting >= _EAGER_BYTES else max(due, self._sent_at + BATCH_S)
+
+    def ready_at(self) -> float:
+        """Return the monotonic time from which on a grown file leads to a request; infinity if none does."""
+        if all(upload.stopped or upload.following for upload in self.uploads):
+            return float("inf")
+        return max(self._sent_at + BATCH_S, self.uploader.paused_until)
+
+    def stuck_for(self, now: float) -> float:
+        """Return the seconds since the server last took anything."""
+        return now - self._taken_at
+
+    def progress(self, follow: WriterFollow) -> Progress:
+        """Say how far a writer's upload is."""
+        upload = follow.upload
+        assert upload is not None
+        error = upload.error or self.uploader.error
+        if upload.stopped:
+            state = "stopped"
+        elif upload.asked and upload.following:
+            state = "following"
+        elif error is not None:
+            state = "waiting"
+        elif follow.ended and upload.settled:
+            state, error = "done", upload.damage
+        else:
+            state = "sending"
+        return Progress(upload.offset, follow.size, state, error, upload.url)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+
+class _Keys:
+    """The keys that may be meant for a server: the environment's, and what `login` or `up` wrote since."""
+
+    def __init__(self, base_url: str) -> None:
+        self._sources: list[Callable[[], str | None]] = [
+            lambda: os.environ.get("KISEKI_API_KEY") or None,
+            lambda: find_key(base_url),
+        ]
+
+    def first(self) -> str | None:
+        """The first key there is."""
+        return next((key for source in self._sources if (key := source())), None)
+
+    def other(self) -> str | None:
+        """The next key to try after one was refused."""
+        self._sources.reverse()
+        return self.first()
