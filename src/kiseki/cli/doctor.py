@@ -89,15 +89,13 @@ def _roots() -> list[Path]:
 def _root(root: Path) -> dict[str, Any]:
     from kiseki.records.directory import read_run
 
-    damaged = []
+    damaged: list[str] = []
     folders = list(run_directories(root))
     for folder in folders:
         try:
-            damage = read_run(folder).damage
-        except (OSError, ValueError) as error:
-            damage = str(error)
-        lines = damage if isinstance(damage, (list, tuple)) else [damage] if damage else []
-        damaged += [f"{folder}: {line}" for line in lines]
+            damaged += read_run(folder).damage
+        except OSError as error:
+            damaged.append(f"{folder}: {error}")
     return {"directory": str(root), "exists": root.is_dir(), "runs": len(folders), "damaged": damaged}
 
 

@@ -38,7 +38,7 @@ def command(run: str, keys: tuple[str, ...]) -> None:
 
 
 def _only(row: Mapping[str, object], keys: tuple[str, ...]) -> dict[str, object]:
-    kept = {"_lane", *keys}
+    kept = {"_step", "_runtime", "_timestamp", "_lane", *keys}
     return {key: value for key, value in row.items() if key in kept}
 
 

@@ -15,12 +15,12 @@ def command(base_url: str | None) -> None:
 
     The key is asked for on a terminal, else read from standard input; other users could see an argument.
     """
-    from kiseki.client.api import Api
-    from kiseki.system.credentials import KEY_PATTERN, normal_url, save_key
-
     url = base_url or os.environ.get("KISEKI_BASE_URL")
     if not url:
         raise click.ClickException("which server? kiseki login http://host:7117 (or set KISEKI_BASE_URL)")
+    from kiseki.client.api import Api
+    from kiseki.system.credentials import KEY_PATTERN, normal_url, save_key
+
     url = normal_url(url)
     key = _ask(url).strip()
     if not KEY_PATTERN.fullmatch(key):

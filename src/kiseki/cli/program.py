@@ -41,14 +41,15 @@ def run(arguments: Sequence[str]) -> int:
     """Run the program and return its exit code. `KISEKI_DEBUG=1` lets an error through with its traceback."""
     try:
         code = program.main(list(arguments), prog_name="kiseki", standalone_mode=False)
-        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 1
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except BrokenPipeError:  # the reader of a pipe, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as ended:
+        # click's way to end on a closed pipe; the reader, `head` say, has seen enough, which is no failure.
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
         return 0
     except Exception as error:
         if os.environ.get("KISEKI_DEBUG"):

@@ -14,7 +14,6 @@ def command(directory: Path | None) -> None:
 
     Nothing is lost by it: the records stay as they are. The store must not be served meanwhile.
     """
-    from kiseki.app import embedded
     from kiseki.system.owner import read_owner
     from kiseki.system.paths import store_dir
 
@@ -27,6 +26,8 @@ def command(directory: Path | None) -> None:
         raise click.ClickException(
             f"the store in {folder} is in use{served} (pid {owner.pid}); stop that first"
         )
+    from kiseki.app import embedded
+
     with embedded(folder) as instance:
         instance.ingest.rebuild(None)
     click.echo(f"rebuilt {folder}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kiseki.cli.output import duration_text, json_option, print_json, print_tree, state_text, time_text
 from kiseki.cli.target import find_run, run_directory
+
+if TYPE_CHECKING:
+    from kiseki.records.kinds import Header
 
 
 @click.command("show")
@@ -33,33 +36,39 @@ def command(run: str, as_json: bool) -> None:
 
 
 def local_document(folder: Path) -> dict[str, Any]:
-    """What the run's own files say, under the names that the server's answer uses."""
+    """What the run's own files say, under the names that the server's answer uses.
+
+    A run that says it is running while its process is gone is shown as crashed.
+    """
     from kiseki.records.directory import read_run
+    from kiseki.records.kinds import DATA_ROLES
 
     local = read_run(folder)
+    if not local.headers:
+        raise click.ClickException("; ".join(local.damage) or f"{folder} holds no readable run file")
     fold = local.fold
-    first = local.headers[0]
+    first = min(local.headers, key=lambda header: (header.role not in DATA_ROLES, header.wall_ns))
+    gone = fold.state == "running" and _is_gone(local.headers)
     started, ended = _seconds(fold.started_us), _seconds(fold.ended_us)
-    last = fold.summary.get("_runtime")
-    runtime = ended - started if started is not None and ended is not None else last
+    runtime = ended - started if started is not None and ended is not None else fold.summary.get("_runtime")
     return {
         "entity": first.entity,
         "project": first.project,
         "id": first.run_id,
         "uid": first.run_uid,
         "name": fold.name,
-        "state": fold.state,
+        "state": "crashed" if gone else fold.state,
         "exit_code": fold.exit_code,
-        "reason": fold.reason,
+        "reason": "its process is gone" if gone else fold.reason,
         "created": started,
         "started": started,
         "ended": ended,
         "runtime": runtime,
         "host": first.host,
         "user": first.user,
-        "command": (fold.environment or {}).get("command"),
+        "command": fold.environment.get("command"),
         "notes": fold.notes,
-        "tags": list(fold.tags or ()),
+        "tags": fold.tags,
         "group": fold.group,
         "job_type": fold.job_type,
         "config": fold.config,
@@ -70,6 +79,18 @@ def local_document(folder: Path) -> dict[str, Any]:
         "damage": local.damage,
         "directory": str(folder),
     }
+
+
+def _is_gone(headers: list[Header]) -> bool:
+    """Whether every process that wrote the run's data is known to have ended."""
+    from kiseki.records.kinds import DATA_ROLES
+    from kiseki.system.process import ProcessId, is_alive
+
+    writers = [header for header in headers if header.role in DATA_ROLES]
+    return all(
+        is_alive(ProcessId(header.pid, header.pid_start, header.boot_id, header.pid_ns)) is False
+        for header in writers
+    )
 
 
 def _seconds(microseconds: int | None) -> float | None:

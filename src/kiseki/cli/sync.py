@@ -18,10 +18,6 @@ def command(paths: tuple[Path, ...], base_url: str | None) -> None:
 
     The key is KISEKI_API_KEY, else what `kiseki login` saved.
     """
-    from kiseki.client.sync import sync_directory
-    from kiseki.client.transport import HttpTransport
-    from kiseki.system.credentials import find_key
-
     url = base_url or os.environ.get("KISEKI_BASE_URL")
     if not url:
         raise click.ClickException(
@@ -31,6 +27,10 @@ def command(paths: tuple[Path, ...], base_url: str | None) -> None:
     if not folders:
         click.echo("nothing to send: no runs found")
         return
+    from kiseki.client.sync import sync_directory
+    from kiseki.client.transport import HttpTransport
+    from kiseki.system.credentials import find_key
+
     transport = HttpTransport(url, os.environ.get("KISEKI_API_KEY") or find_key(url))
     failed = 0
     for folder in folders:

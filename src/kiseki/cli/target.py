@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 
 def run_directory(target: str) -> Path | None:
-    """The run directory that `target` names, or None where it is no folder and so must be a run's path."""
+    """The run directory that `target` names, or None where it is no folder and so must be a run's path.
+
+    Raises ClickException for a folder without a run file, and for what is neither folder nor path.
+    """
     folder = Path(target)
     if not folder.is_dir():
+        split_path(target)
         return None
     if any(folder.glob("*.kiseki")):
         return folder
@@ -35,15 +39,20 @@ def run_directories(folder: Path) -> Iterator[Path]:
         yield from sorted(child for child in parent.glob("run-*") if any(child.glob("*.kiseki")))
 
 
+def split_path(path: str) -> list[str]:
+    """The one to three parts of a run's path; raises ClickException for anything else."""
+    parts = path.strip("/").split("/")
+    if not all(parts) or len(parts) > 3:
+        raise click.ClickException(f'"{path}" is no run: use entity/project/id, project/id, id or its folder')
+    return parts
+
+
 def find_run(api: Api, path: str) -> dict[str, Any]:
     """The run at `entity/project/id`, `project/id` or `id`, as `GET /api/v1/runs/…` answers it.
 
     Raises ClickException where there is none, or where `path` fits more than one.
     """
-    parts = path.strip("/").split("/")
-    if not all(parts) or len(parts) > 3:
-        raise click.ClickException(f'"{path}" is no run: use entity/project/id, project/id, id or its folder')
-    *place, run_id = parts
+    *place, run_id = split_path(path)
     if len(place) == 2:
         return run_detail(api, place[0], place[1], run_id)
     found = []
