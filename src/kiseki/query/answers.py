@@ -1,0 +1,132 @@
+"""The answers of the queries, as the HTTP API sends them: times in unix seconds, durations in seconds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+State = Literal["running", "finished", "failed", "crashed", "killed", "no_contact"]
+ColumnType = Literal["num", "txt", "bool", "any"]
+
+Document = Annotated[msgspec.Raw, msgspec.Meta(description="JSON in the encoding of kiseki.records.numbers")]
+"""A stored JSON document, sent on as it lies in the store."""
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """One project and how busy it is."""
+
+    entity: str
+    name: str
+    runs: int
+    running: int
+    created: float
+    last_activity: float
+
+
+class Projects(msgspec.Struct, frozen=True, kw_only=True):
+    """All projects, the one with the latest activity first."""
+
+    projects: list[Project]
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One run as lists show it."""
+
+    entity: str
+    project: str
+    id: str
+    uid: str
+    name: str
+    state: State
+    exit_code: int | None
+    reason: str | None
+    created: float
+    started: float | None
+    ended: float | None
+    updated: float
+    runtime: float
+    host: str | None
+    user: str | None
+    command: str | None
+    notes: str | None
+    tags: list[str]
+    group: str | None
+    job_type: str | None
+    config: Document
+    summary: Document
+    last_step: int | None
+    rows: int
+    at: int
+    color: int
+    source_gone: bool
+    url: str | None
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """One config or summary key of a project's runs (`config.lr`), with the number of runs that have it."""
+
+    key: str
+    type: ColumnType
+    count: int
+
+
+class RunsPage(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a project's runs; `columns` are those of all its runs."""
+
+    runs: list[Run]
+    columns: list[Column]
+    more: bool
+
+
+class RunCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many runs a filter finds."""
+
+    count: int
+
+
+class Lane(msgspec.Struct, frozen=True, kw_only=True):
+    """One writer and those that resume it; lane 0 is the primary one, with an empty label."""
+
+    lane: int
+    label: str
+
+
+class RunMetric(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric of a run; `min`, `max` and `last` are of its finite numbers."""
+
+    key: str
+    type: str
+    count: int
+    nan: int
+    pinf: int
+    ninf: int
+    min: float | None
+    max: float | None
+    last: float | None
+    step_min: int | None
+    step_max: int | None
+
+
+class RunDetail(Run, frozen=True, kw_only=True):
+    """One run with everything that its page shows but the points."""
+
+    environment: Document
+    lanes: list[Lane]
+    metrics: list[RunMetric]
+    damage: str | None
+
+
+class ProjectMetric(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric of a project: how many runs have it, and the most points that a run has of it."""
+
+    key: str
+    runs: int
+    points_max: int
+    type: str
+
+
+class ProjectMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """The metrics of all runs of a project, by key."""
+
+    metrics: list[ProjectMetric]
