@@ -39,24 +39,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the program and return its exit code. `KISEKI_DEBUG=1` lets an error through with its traceback."""
+    if "_KISEKI_COMPLETE" in os.environ:  # the shell asks for completions
+        program.main(prog_name="kiseki")
     try:
-        code = program.main(list(arguments), prog_name="kiseki", standalone_mode=False)
+        # Not `program.main`, which hides that a pipe was closed.
+        with program.make_context("kiseki", list(arguments)) as context:
+            program.invoke(context)
+        sys.stdout.flush()
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 1
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except SystemExit as ended:
-        # click's way to end on a closed pipe; the reader, `head` say, has seen enough, which is no failure.
-        if not isinstance(ended.__context__, BrokenPipeError):
-            raise
+    except BrokenPipeError:  # the reader of a pipe, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         if os.environ.get("KISEKI_DEBUG"):
             raise
         click.echo(f"kiseki: {_one_line(error)}", err=True)
         return 1
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def _one_line(error: Exception) -> str:
