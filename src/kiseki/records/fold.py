@@ -13,6 +13,7 @@ from .kinds import (
     Config,
     Edit,
     Environment,
+    Gap,
     Header,
     State,
     Summary,
@@ -78,6 +79,7 @@ class _Persisted(Struct, frozen=True, array_like=True):
     last_row: _LastRow | None
     last_step: int | None
     rows: int
+    dropped: int
 
 
 _decode = msgspec.msgpack.Decoder(_Persisted, ext_hook=read_extension).decode
@@ -95,6 +97,8 @@ class RunFold:
         """How many rows were logged, all lanes together."""
         self.last_step: int | None = None
         """The highest step of any row; None without rows."""
+        self.dropped = 0
+        """How many records are missing by the gap records that say so."""
         self._origins: dict[str, _Origin] = {}
         self._endings: dict[str, _Ending] = {}
         self._config: dict[str, _Cell] = {}
@@ -139,6 +143,8 @@ class RunFold:
             known = self._environment
             if known is None or (known[0], known[1].stamp) < (candidate[0], stamp):
                 self._environment = candidate
+        elif isinstance(record, Gap):
+            self.dropped += record.dropped
         elif isinstance(record, State):
             self._apply_state(header.writer, stamp, record, stamp[0] if time_us is None else time_us)
 
@@ -252,6 +258,7 @@ class RunFold:
                 self._last_row,
                 self.last_step,
                 self.rows,
+                self.dropped,
             )
         )
 
@@ -265,7 +272,7 @@ class RunFold:
         if kept.version != FOLD_VERSION:
             raise OutdatedFold(f"fold of version {kept.version}, this one is {FOLD_VERSION}")
         fold = cls()
-        fold.rows, fold.last_step = kept.rows, kept.last_step
+        fold.rows, fold.dropped, fold.last_step = kept.rows, kept.dropped, kept.last_step
         fold._origins, fold._endings, fold._config = kept.origins, kept.endings, kept.config
         fold._summary, fold._fields = dict(kept.summary), kept.fields
         fold._environment, fold._last_row = kept.environment, kept.last_row

@@ -25,11 +25,18 @@ from .kinds import KINDS, ROW, Clock, Header, Key, Other, Segment, Written, key_
 MAX_SHAPES = 1024
 """Most shapes that a segment's table holds."""
 
+MAX_STEP = 2**63 - 1
+"""Steps are signed 64-bit integers."""
+
+MAX_TIME = 2**62
+"""Times are below this many µs."""
+
 _decode_any = msgspec.msgpack.Decoder(ext_hook=read_extension).decode
 _decode_header = msgspec.msgpack.Decoder(Header).decode
-_decode_kind: dict[int, Any] = {
+decode_kind: dict[int, Any] = {
     number: msgspec.msgpack.Decoder(kind, ext_hook=read_extension).decode for number, kind in KINDS.items()
 }
+"""Kind number → decoder of its payload, rows left out."""
 
 
 class Shape(NamedTuple):
@@ -65,24 +72,21 @@ class Entry(NamedTuple):
     record: Record
 
 
-class RowGroup:
-    """The rows of one batch that have the same shape and the same encoding, as parallel lists.
+class RowGroup(NamedTuple):
+    """The rows of one batch that have the same shape and the same encoding, as parallel sequences.
 
     `floats` says which: then each of `values` is a bin of little-endian float64, one for each key, so that
     `np.frombuffer(b"".join(group.values), "<f8").reshape(-1, len(group.shape.keys))` is the table; else each
     is a list. `offsets` are those of the frames, `ts` µs since the header, `times` unix µs.
     """
 
-    __slots__ = ("floats", "offsets", "shape", "steps", "times", "ts", "values")
-
-    def __init__(self, shape: Shape, floats: bool) -> None:
-        self.shape = shape
-        self.floats = floats
-        self.offsets: list[int] = []
-        self.ts: list[int] = []
-        self.times: list[int] = []
-        self.steps: list[int] = []
-        self.values: list[Any] = []
+    shape: Shape
+    floats: bool
+    offsets: Sequence[int]
+    ts: Sequence[int]
+    times: Sequence[int]
+    steps: Sequence[int]
+    values: Sequence[Any]
 
     def row(self, index: int) -> DecodedRow:
         """One row of the group, decoded."""
@@ -185,41 +189,66 @@ class SegmentDecoder:
     ) -> Batch:
         """Decode the payloads at `spans` of `buf`, whose first byte has the offset `base` in the file.
 
-        Raises Damaged at the first payload that makes no sense; what came before it in the batch is lost to
-        the caller, who can decode up to `Damaged.byte` with a fresh decoder.
+        Raises Damaged at the first payload that makes no sense; this decoder and what came before in the
+        batch are of no use then. Whoever wants the good part decodes it anew, up to `Damaged.byte`.
         """
         view = memoryview(buf)
         base -= 8
-        groups: dict[tuple[int, bool], RowGroup] = {}
+        collected: list[_Rows] = []
         others: list[Entry] = []
-        shapes = self._shapes
-        base_us = self._base_us
-        for begin, end in spans:
-            try:
+        # The rows of each shape id, as bins and as lists; new ones after each segment and clock record.
+        bins: dict[int, _Rows] = {}
+        lists: dict[int, _Rows] = {}
+        shaped: dict[tuple[int, bool], _Rows] = {}
+        fault: tuple[int, Exception] | None = None
+        begin = 0
+        try:
+            for begin, end in spans:
                 fields = _decode_any(view[begin:end])
                 if fields[0] == ROW:
-                    _, t, step, ref, values, *_ = fields
-                    shape = shapes[ref] if type(ref) is int and ref >= 0 else self._shape(ref)
-                    floats = type(values) is bytes
-                    if len(values) != len(shape.keys) * (8 if floats else 1) or type(step) is not int:
-                        raise ValueError("values do not fit the shape")
-                    group = groups.get((id(shape), floats))
-                    if group is None:
-                        group = groups[id(shape), floats] = RowGroup(shape, floats)
-                    group.times.append(base_us + t)
-                    group.ts.append(t)
-                    group.steps.append(step)
-                    group.values.append(values)
-                    group.offsets.append(base + begin)
+                    ref = fields[3]
+                    known = bins if type(fields[4]) is bytes else lists
+                    rows = known.get(ref) if type(ref) is int else None
+                    if rows is None:
+                        shape = self._find_shape(ref)
+                        rows = shaped.get((id(shape), known is bins))
+                        if rows is None:
+                            rows = shaped[id(shape), known is bins] = _Rows(
+                                shape, known is bins, self._base_us
+                            )
+                            collected.append(rows)
+                        if type(ref) is int:
+                            known[ref] = rows
+                    rows.fields.append(fields)
+                    rows.offsets.append(base + begin)
                 else:
                     record = self._other(fields, view[begin:end], base + begin)
-                    base_us = self._base_us
-                    others.append(Entry(base + begin, base_us + record.t, record))
-            except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
-                raise Damaged(
-                    base + begin, f"unreadable record at byte {base + begin}: {error or type(error).__name__}"
-                ) from error
-        return Batch(list(groups.values()), others)
+                    others.append(Entry(base + begin, self._base_us + record.t, record))
+                    if isinstance(record, (Segment, Clock)):
+                        bins, lists, shaped = {}, {}, {}
+        except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
+            fault = base + begin, error
+        groups: list[RowGroup] = []
+        for rows in collected:
+            try:
+                groups.append(rows.group())
+            except (TypeError, ValueError, OverflowError) as error:
+                offset = rows.first_fault()
+                if fault is None or offset < fault[0]:
+                    fault = offset, error
+        if fault is not None:
+            offset, cause = fault
+            what = f"unreadable record at byte {offset}: {cause or type(cause).__name__}"
+            raise Damaged(offset, what) from cause
+        return Batch(groups, others)
+
+    def _find_shape(self, ref: Any) -> Shape:
+        """The shape that a row names by its id or spells out."""
+        if type(ref) is not int:
+            return self._shape(ref)
+        if ref < 0:
+            raise ValueError("negative shape id")
+        return self._shapes[ref]
 
     def _shape(self, refs: list[Any]) -> Shape:
         """Resolve a shape list, giving ids to the new keys, and to the shape while there is room."""
@@ -246,7 +275,7 @@ class SegmentDecoder:
         kind, t = fields[0], fields[1]
         if type(kind) is not int or type(t) is not int or t < 0:
             raise ValueError("not a record")
-        decode = _decode_kind.get(kind)
+        decode = decode_kind.get(kind)
         if decode is None:
             return Other(kind, t, fields[2:])
         record: Written = decode(payload)
@@ -258,6 +287,48 @@ class SegmentDecoder:
         if isinstance(record, (Segment, Clock)):
             self._base_us = record.wall_ns // 1000 - t
         return record
+
+
+class _Rows:
+    """Undecoded rows of one shape and encoding on their way to a group."""
+
+    __slots__ = ("base_us", "fields", "floats", "offsets", "shape")
+
+    def __init__(self, shape: Shape, floats: bool, base_us: int) -> None:
+        self.shape = shape
+        self.floats = floats
+        self.base_us = base_us
+        self.fields: list[list[Any]] = []
+        self.offsets: list[int] = []
+
+    def group(self) -> RowGroup:
+        """Check all rows together and turn them into columns; raises where one of them makes no sense."""
+        if {*map(type, self.fields)} != {list}:
+            raise TypeError("not an array")
+        # Fields that a later version may append fall away here.
+        fields = self.fields if {*map(len, self.fields)} == {5} else [row[:5] for row in self.fields]
+        kinds, ts, steps, _, values = zip(*fields, strict=True)
+        if {*map(type, kinds), *map(type, ts), *map(type, steps)} != {int}:
+            raise TypeError("kind, time and step must be integers")
+        if min(ts) < 0 or max(ts) >= MAX_TIME or min(steps) < -MAX_STEP - 1 or max(steps) > MAX_STEP:
+            raise OverflowError("time or step out of range")
+        if {*map(type, values)} != {bytes if self.floats else list}:
+            raise TypeError("values are neither bin nor array")
+        if {*map(len, values)} != {len(self.shape.keys) * (8 if self.floats else 1)}:
+            raise ValueError("values do not fit the shape")
+        base_us = self.base_us
+        return RowGroup(self.shape, self.floats, self.offsets, ts, [base_us + t for t in ts], steps, values)
+
+    def first_fault(self) -> int:
+        """The offset of the first row that makes no sense."""
+        one = _Rows(self.shape, self.floats, self.base_us)
+        for fields, offset in zip(self.fields, self.offsets, strict=True):
+            one.fields, one.offsets = [fields], [offset]
+            try:
+                one.group()
+            except (TypeError, ValueError, OverflowError):
+                return offset
+        raise AssertionError("no row of a faulty group is faulty")
 
 
 class Follower:

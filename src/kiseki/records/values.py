@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
+import math
 import numbers
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -61,7 +62,7 @@ def to_storable(value: object, default: Callable[[Any], object] | None = None) -
     >>> to_storable({"lr": 1e-3, 4: (1, 2)})
     {'lr': 0.001, '4': [1, 2]}
     """
-    return _storable(value, default, 0)
+    return _storable(value, default, ())
 
 
 def storable_key(key: object) -> str:
@@ -93,13 +94,13 @@ def flatten_row(data: Mapping[Any, Any]) -> FlatRow:
     return row
 
 
-def _flatten(path: tuple[str, ...], value: Any, row: FlatRow) -> None:
-    if isinstance(value, Mapping) and value and len(path) < MAX_DEPTH:
+def _flatten(path: tuple[str, ...], value: Any, row: FlatRow, within: tuple[int, ...] = ()) -> None:
+    if isinstance(value, Mapping) and value and id(value) not in within and len(path) < MAX_DEPTH:
         for raw, inner in value.items():
-            _flatten((*path, storable_key(raw)), inner, row)
+            _flatten((*path, storable_key(raw)), inner, row, (*within, id(value)))
         return
     try:
-        stored = to_storable(value)
+        stored = _storable(value, None, within)
     except Unstorable as error:
         row.skipped.append(Skipped(".".join(path), error.type_name, str(error)))
         return
@@ -107,7 +108,8 @@ def _flatten(path: tuple[str, ...], value: Any, row: FlatRow) -> None:
     row.values.append(stored)
 
 
-def _storable(value: Any, default: Callable[[Any], object] | None, depth: int) -> Any:
+def _storable(value: Any, default: Callable[[Any], object] | None, within: tuple[int, ...]) -> Any:
+    """`to_storable` of a value that lies within the containers of these ids."""
     kind = type(value)
     if value is None or kind is float or kind is bool or kind is bytes:
         return value
@@ -115,32 +117,35 @@ def _storable(value: Any, default: Callable[[Any], object] | None, depth: int) -
         return value if _INT_MIN <= value <= _INT_MAX else big_int(value)
     if kind is str:
         return _storable_text(value)
-    if depth > MAX_DEPTH:
+    if id(value) in within:
+        raise Unstorable(value, "contains itself")
+    if len(within) > MAX_DEPTH:
         raise Unstorable(value, f"is nested deeper than {MAX_DEPTH} levels")
+    within = (*within, id(value))
     if isinstance(value, Mapping):
-        return {storable_key(key): _storable(inner, default, depth + 1) for key, inner in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset, range)):
-        return [_storable(inner, default, depth + 1) for inner in value]
+        return {storable_key(key): _storable(inner, default, within) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_storable(inner, default, within) for inner in value]
     try:
         plain = _plain(value)
-    except Unstorable:
+    except Exception as error:
         if default is None:
-            raise
+            raise (
+                error if isinstance(error, Unstorable) else Unstorable(value, f"could not be read: {error}")
+            ) from error
         plain, default = default(value), None
-    return _storable(plain, default, depth + 1)
+    return _storable(plain, default, within)
 
 
 def _plain(value: Any) -> Any:
-    """One step from a foreign type towards a plain one; raises Unstorable where there is none."""
+    """One step from a foreign type towards a plain one; raises where there is none."""
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, numbers.Integral):
         return int(value)
-    if isinstance(value, (float, Decimal)) or (
-        isinstance(value, numbers.Real) and not hasattr(value, "shape")
-    ):
+    if isinstance(value, (float, Decimal, numbers.Real)):
         return float(value)
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
@@ -150,36 +155,33 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, datetime.timedelta):
         return value.total_seconds()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, type):
+        raise Unstorable(value)
+    if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if hasattr(value, "shape") and not isinstance(value, type):
+    if hasattr(value, "shape"):
         return _array(value)
-    if isinstance(value, Iterable) and hasattr(value, "__len__") and hasattr(value, "__getitem__"):
+    if isinstance(value, Sequence):
+        if len(value) > MAX_ARRAY:
+            raise Unstorable(value, f"of {len(value)} elements is too large; at most {MAX_ARRAY} are stored")
         return list(value)
     raise Unstorable(value)
 
 
 def _array(value: Any) -> Any:
     """A scalar or list from anything shaped like an array."""
-    try:
-        elements = 1
-        for length in value.shape:
-            elements *= int(length)
-        if elements > MAX_ARRAY:
-            raise Unstorable(value, f"of {elements} elements is too large; at most {MAX_ARRAY} are stored")
-        if len(value.shape) == 0 and hasattr(value, "item"):
-            plain = value.item()
-        elif hasattr(value, "tolist"):
-            plain = value.tolist()
-        elif hasattr(value, "numpy"):
-            plain = value.numpy().tolist()
-        else:
-            raise Unstorable(value)
-    except Unstorable:
-        raise
-    except Exception as error:
-        raise Unstorable(value, f"could not be read: {error}") from error
-    if isinstance(plain, complex) or type(plain) is type(value):
+    elements = math.prod(int(length) for length in value.shape)
+    if elements > MAX_ARRAY:
+        raise Unstorable(value, f"of {elements} elements is too large; at most {MAX_ARRAY} are stored")
+    if len(value.shape) == 0 and hasattr(value, "item"):
+        plain = value.item()
+    elif hasattr(value, "tolist"):
+        plain = value.tolist()
+    elif hasattr(value, "numpy"):
+        plain = value.numpy().tolist()
+    else:
+        raise Unstorable(value)
+    if isinstance(plain, complex):
         raise Unstorable(value)
     return plain
 

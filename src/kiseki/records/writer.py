@@ -6,6 +6,8 @@ import errno
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from operator import index
 from pathlib import Path
 from struct import Struct as Layout
 from typing import Any, TypeAlias
@@ -15,7 +17,7 @@ import msgspec
 
 from .framing import FRAME, MAX_PAYLOAD, SEGMENT_BYTES, frame_bytes, prelude, split_frames
 from .kinds import ROW, Clock, Gap, Header, Key, Segment, Written
-from .reader import MAX_SHAPES
+from .reader import MAX_SHAPES, MAX_STEP, decode_kind
 from .values import Skipped, flatten_row, to_storable
 
 WAITING_BYTES = 16 * 1024 * 1024
@@ -38,13 +40,12 @@ _pack_length = _LENGTH.pack_into
 _pack_frame = FRAME.pack_into
 _write = os.write
 
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-_clock_ns = time.clock_gettime_ns
-
-
-def boot_ns() -> int:
-    """The clock that records are timed with: ns since boot, suspend included where the system counts it."""
-    return _clock_ns(_CLOCK)
+boot_ns: Callable[[], int] = (
+    partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
+    if hasattr(time, "CLOCK_BOOTTIME")
+    else time.monotonic_ns
+)
+"""The clock that records are timed with: ns since boot, suspend included where the system counts it."""
 
 
 class TooLarge(ValueError):
@@ -65,6 +66,7 @@ class RecordWriter:
         self.path = path
         self.header = header
         self._fd = fd
+        self._inode = os.fstat(fd).st_ino
         self._on_trouble = on_trouble
         self._origin_ns = header.boot_ns
         self._base_ns = header.wall_ns
@@ -137,15 +139,15 @@ class RecordWriter:
 
     def now(self) -> int:
         """The time of a record that is written now: µs since the header."""
-        return (_clock_ns(_CLOCK) - self._origin_ns) // 1000
+        return (boot_ns() - self._origin_ns) // 1000
 
     def log_row(self, data: Mapping[Any, Any], step: int) -> Sequence[Skipped]:
         """Append one row; returns the values that could not be stored, mostly none.
 
-        `step` is a signed 64-bit integer. Nested dictionaries are flattened, see `flatten_row`. Raises
-        TooLarge for a row of more than 16 MiB and ValueError on a closed writer.
+        `step` is a signed 64-bit integer, else ValueError or TypeError. Nested dictionaries are flattened, see
+        `flatten_row`. Raises TooLarge for a row of more than 16 MiB and ValueError on a closed writer.
         """
-        if self._position >= self._room_until:
+        if self._position >= self._room_until or type(step) is not int or step > MAX_STEP:
             return self._log_slowly(data, step)
         buffer = self._buffer
         try:
@@ -153,10 +155,10 @@ class RecordWriter:
             values = data.values()
             types = {*map(type, values)}
             if types == _FLOATS:
-                t = (_clock_ns(_CLOCK) - self._origin_ns) // 1000
+                t = (boot_ns() - self._origin_ns) // 1000
                 _encode_into((1, t, step, ref, pack(*values)), buffer, 8)
             elif types <= _PLAIN:
-                t = (_clock_ns(_CLOCK) - self._origin_ns) // 1000
+                t = (boot_ns() - self._origin_ns) // 1000
                 _encode_into((1, t, step, ref, [*values]), buffer, 8)
             else:
                 return self._log_slowly(data, step)
@@ -193,11 +195,13 @@ class RecordWriter:
         Raises Unstorable for a value of a foreign type, TooLarge beyond 16 MiB, ValueError on a closed
         writer.
         """
+        kind: Any = type(record).__struct_config__.tag
+        fields = [getattr(record, name) for name in record.__struct_fields__]
+        payload = _encode([kind, *to_storable(fields)])
         try:
-            payload = _encode(record)
-        except (TypeError, OverflowError, UnicodeEncodeError):
-            fields = [getattr(record, name) for name in record.__struct_fields__]
-            payload = _encode([type(record).__struct_config__.tag, *to_storable(fields)])
+            decode_kind[kind](payload)
+        except msgspec.ValidationError as error:
+            raise TypeError(f"{type(record).__name__} record that no reader could read: {error}") from error
         frame = _framed(payload)
         self._prepare()
         accepted = self._accept(frame)
@@ -229,6 +233,9 @@ class RecordWriter:
 
     def _log_slowly(self, data: Mapping[Any, Any], step: int) -> Sequence[Skipped]:
         """Append a row with new keys, nested values or foreign types, or where the file needs care first."""
+        step = index(step)
+        if not -MAX_STEP - 1 <= step <= MAX_STEP:
+            raise ValueError(f"step {step} does not fit into 64 bits")
         flat = flatten_row(data)
         values: bytes | list[Any] = flat.values
         self._prepare()
@@ -327,9 +334,12 @@ class RecordWriter:
         try:
             while written < len(view):
                 written += _write(self._fd, view[written:])
-        except OSError:
+        except OSError as error:
             if written:
                 os.ftruncate(self._fd, self._position)
+            elif error.errno == errno.EBADF and self._reopen():
+                self._put(data)
+                return
             raise
         except BaseException:
             self._settle()
@@ -340,7 +350,7 @@ class RecordWriter:
         if not (self._waiting or self._dropped):
             return
         try:
-            if os.fstat(self._fd).st_size > self._position:
+            if self._size() > self._position:
                 os.ftruncate(self._fd, self._position)
             while self._waiting:
                 count, size = _first_frames(self._waiting)
@@ -367,7 +377,7 @@ class RecordWriter:
         self._segment_until = 0
         self._waiting_bytes = sum(map(len, self._waiting))
         try:
-            size = os.fstat(self._fd).st_size
+            size = self._size()
             if size > self._position:
                 tail = os.pread(self._fd, size - self._position, self._position)
                 frames = split_frames(tail)
@@ -380,6 +390,14 @@ class RecordWriter:
         except OSError as error:
             self._refused(error)
 
+    def _size(self) -> int:
+        try:
+            return os.fstat(self._fd).st_size
+        except OSError as error:
+            if error.errno != errno.EBADF or not self._reopen():
+                raise
+            return os.fstat(self._fd).st_size
+
     def _found_written(self, size: int, is_row: bool) -> None:
         self._position += size
         if self._waiting:
@@ -391,24 +409,23 @@ class RecordWriter:
         """Note that the disk takes nothing; say so once until it does again."""
         first = not self._trouble
         self._trouble = error.strerror or str(error)
-        if error.errno == errno.EBADF:
-            self._reopen()
         if first and self._on_trouble is not None:
             self._on_trouble(
                 f"cannot write {self.path}: {self._trouble}; up to {WAITING_BYTES >> 20} MB wait in memory, "
                 "what is newer is dropped"
             )
 
-    def _reopen(self) -> None:
-        """Open the file anew where other code closed our descriptor, if the path still leads to it."""
+    def _reopen(self) -> bool:
+        """Open the file anew after other code closed our descriptor; False where the path leads elsewhere."""
         try:
             fd = os.open(self.path, os.O_RDWR | os.O_APPEND | getattr(os, "O_CLOEXEC", 0))
         except OSError:
-            return
-        if os.fstat(fd).st_size >= self._position:
-            self._fd = fd
-        else:
+            return False
+        if os.fstat(fd).st_ino != self._inode:
             os.close(fd)
+            return False
+        self._fd = fd
+        return True
 
     def _release(self) -> None:
         fd, self._fd = self._fd, -1
