@@ -75,7 +75,13 @@ def build(root: Path) -> None:
 
 def install_packages(root: Path) -> None:
     """Install what `package-lock.json` names; one retry at most, so that a blocked network fails fast."""
-    options = ["--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=1"]
+    options = [
+        "--no-audit",
+        "--no-fund",
+        "--prefer-offline",
+        "--fetch-retries=1",
+        "--fetch-retry-mintimeout=1000",
+    ]
     try:
         run_node(root, "npm ci", str(_node_home() / _NPM), "ci", *options)
     except WebBuildError as error:
