@@ -91,25 +91,21 @@ class ServerProcess:
 def start_server(
     tmp_path_factory: pytest.TempPathFactory, isolated_home: Path
 ) -> Iterator[Callable[..., ServerProcess]]:
-    """`start_server(*options, store=None, env=None)` runs `kiseki up` on a free port until the test ends."""
+    """`start_server(*options, store=None, own=False, env=None)` runs `kiseki up` on a free port.
+
+    It ends with the test. `own` serves the test's own user store; else a store in `store` or a new folder.
+    """
     started: list[ServerProcess] = []
 
-    def start(*options: str, store: Path | None = None, env: dict[str, str] | None = None) -> ServerProcess:
-        folder = store or tmp_path_factory.mktemp("store")
+    def start(
+        *options: str, store: Path | None = None, own: bool = False, env: dict[str, str] | None = None
+    ) -> ServerProcess:
+        folder = isolated_home / "data/kiseki/store" if own else store or tmp_path_factory.mktemp("store")
+        where = [] if own else [str(folder)]
         log = tmp_path_factory.mktemp("server") / "server.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "kiseki.cli",
-                    "up",
-                    str(folder),
-                    "--port",
-                    "0",
-                    "--no-browser",
-                    *options,
-                ],
+                [sys.executable, "-m", "kiseki.cli", "up", *where, "--port", "0", *options],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
