@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -39,9 +40,7 @@ class StrictServer:
         with self.lock:
             self.requests.append(list(request.parts))
             answers = [self._take(part, part.key or key) for part in request.parts]
-            return encode_response(
-                Response(server_id=self.server_id, max_body=self.max_body, parts=answers)
-            )
+            return encode_response(Response(server_id=self.server_id, max_body=self.max_body, parts=answers))
 
     def _take(self, part: Part, key: str | None) -> Answer:
         if self.key is not None and key != self.key:
@@ -68,7 +67,10 @@ class StrictServer:
         start = 0
         if part.offset == 0:
             header, start = read_header(part.data)
-            if self.uids.setdefault((header.entity, header.project, header.run_id), part.run_uid) != part.run_uid:
+            if (
+                self.uids.setdefault((header.entity, header.project, header.run_id), part.run_uid)
+                != part.run_uid
+            ):
                 return Answer(status=409, error="exists; use resume or another id")
         if split_frames(part.data, start).end != len(part.data):
             self.breaches.append("data that is not whole frames")
@@ -77,9 +79,13 @@ class StrictServer:
         return Answer(status=200, offset=len(have) + len(part.data), crc=part.end_crc, url="http://here/run")
 
 
-def _handler(server: StrictServer) -> type[BaseHTTPRequestHandler]:
+def _handler(server: StrictServer, connections: set[socket.socket]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            connections.add(self.connection)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -113,7 +119,8 @@ class _Http(ThreadingHTTPServer):
 @contextmanager
 def serve(server: StrictServer, port: int = 0) -> Iterator[str]:
     """Serve until the block ends; yields the base URL. A port of 0 takes a free one."""
-    http = _Http(("127.0.0.1", port), _handler(server))
+    connections: set[socket.socket] = set()
+    http = _Http(("127.0.0.1", port), _handler(server, connections))
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -121,4 +128,7 @@ def serve(server: StrictServer, port: int = 0) -> Iterator[str]:
     finally:
         http.shutdown()
         http.server_close()
+        for connection in connections:  # As a process that ends would.
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         thread.join()

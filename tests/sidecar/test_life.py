@@ -1,0 +1,199 @@
+"""How the sidecar notices deaths, shares one spool, and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from kiseki.records.reader import read_records
+from kiseki.system.locks import is_locked
+
+Wait = Callable[..., Any]
+
+
+def _verdicts(trainer: Any) -> list[tuple[str, str | None]]:
+    """State and judged writer of every verdict in the sidecars' own files."""
+    found = []
+    for path in trainer.run_dir.glob("*.kiseki"):
+        reading = read_records(path.read_bytes())
+        if reading.header is not None and reading.header.role == "sidecar":
+            for entry in reading.entries:
+                if getattr(entry.record, "writer", None) is not None:
+                    found.append((entry.record.state, entry.record.writer))
+    return found
+
+
+def test_a_killed_training_is_shown_as_crashed(world: Any, wait_until: Wait) -> None:
+    world.sidecar()
+    trainer = world.trainer()
+    trainer.do("log 100")
+    trainer.kill()
+    wait_until(lambda: trainer.run().fold.state == "crashed")
+    assert _verdicts(trainer) == [("crashed", trainer.writer)]
+    assert f"process {trainer.process.pid} ended without finish" in (trainer.run().fold.reason or "")
+    assert trainer.run().fold.rows == 100
+    wait_until(lambda: not world.pointers())
+
+
+def test_an_exit_without_finish_is_shown_as_crashed(world: Any, wait_until: Wait) -> None:
+    world.sidecar()
+    trainer = world.trainer()
+    trainer.do("log 5")
+    trainer.leave()
+    wait_until(lambda: trainer.run().fold.state == "crashed")
+
+
+def test_a_finished_training_is_not_judged(world: Any, wait_until: Wait) -> None:
+    world.sidecar()
+    trainer = world.trainer()
+    trainer.do("log 5")
+    trainer.do("finish")
+    trainer.do("log 1")  # The final state is not the last record.
+    trainer.kill()
+    wait_until(lambda: not world.pointers())
+    assert trainer.run().fold.state == "finished"
+    assert _verdicts(trainer) == []
+
+
+def test_a_death_before_the_sidecar_started_is_noticed(world: Any, wait_until: Wait) -> None:
+    trainer = world.trainer()
+    trainer.do("log 7")
+    trainer.kill()
+    world.sidecar()
+    wait_until(lambda: trainer.run().fold.state == "crashed")
+
+
+def test_a_torn_tail_is_reported_and_never_sent(
+    world: Any, server: Any, serve: Any, wait_until: Wait
+) -> None:
+    with serve(server) as url:
+        world.sidecar()
+        trainer = world.trainer(base_url=url)
+        trainer.do("log 10")
+        whole = len(trainer.bytes())
+        trainer.do("torn")
+        trainer.kill()
+        wait_until(lambda: world.progress().get("state") == "done")
+        assert bytes(server.writers[trainer.writer]) == trainer.bytes()[:whole]
+        wait_until(lambda: trainer.run().fold.state == "crashed")
+        assert f"torn or damaged at byte {whole}" in (trainer.run().fold.reason or "")
+        own = next(path for path in trainer.run_dir.glob("*.kiseki") if path != trainer.path)
+        wait_until(lambda: bytes(server.writers.get(own.stem, b"")) == own.read_bytes())
+    assert server.breaches == []
+
+
+def test_a_child_without_pointer_is_looked_after(
+    world: Any, server: Any, serve: Any, wait_until: Wait
+) -> None:
+    with serve(server) as url:
+        world.sidecar()
+        trainer = world.trainer(base_url=url)
+        child = world.trainer("wddddddddddddddd", pointer=False, primary=False)
+        child.do("log 4")
+        wait_until(lambda: bytes(server.writers.get(child.writer, b"")) == child.bytes())
+        child.leave()
+        wait_until(lambda: ("finished", child.writer) in _verdicts(trainer))
+        trainer.do("log 1")
+        assert trainer.run().fold.state == "running"
+
+
+def test_one_spool_has_one_sidecar(world: Any, wait_until: Wait) -> None:
+    first = world.sidecar()
+    trainer = world.trainer()
+    wait_until(lambda: (world.spool / "lock").exists() and (world.spool / "lock").read_text().strip())
+    second = world.sidecar()
+    assert second.wait(20) == 0
+    assert first.poll() is None
+    trainer.kill()
+
+
+def test_the_sidecar_ends_after_its_last_run(world: Any) -> None:
+    sidecar = world.sidecar(linger=0.2)
+    assert sidecar.wait(20) == 0
+
+
+def test_sigterm_ends_it_once_its_runs_are_sent(
+    world: Any, server: Any, serve: Any, wait_until: Wait
+) -> None:
+    with serve(server) as url:
+        sidecar = world.sidecar()
+        trainer = world.trainer(base_url=url)
+        trainer.do("log 20")
+        wait_until(lambda: trainer.writer in server.writers)
+        sidecar.send_signal(signal.SIGTERM)
+        trainer.do("log 20")
+        trainer.do("finish")
+        assert sidecar.wait(20) == 0
+        assert bytes(server.writers[trainer.writer]) == trainer.bytes()
+
+
+def test_a_run_folder_deleted_under_it_costs_only_that_run(
+    world: Any, server: Any, serve: Any, wait_until: Wait
+) -> None:
+    import shutil
+
+    with serve(server) as url:
+        sidecar = world.sidecar()
+        gone = world.trainer(base_url=url)
+        other = world.trainer("wbbbbbbbbbbbbbbb", base_url=url, run_id="r2", uid="2" * 32)
+        wait_until(lambda: len(server.writers) == 2)
+        shutil.rmtree(gone.run_dir)
+        wait_until(lambda: "is gone" in world.log())
+        other.do("log 5")
+        wait_until(lambda: bytes(server.writers[other.writer]) == other.bytes())
+        assert sidecar.poll() is None
+        assert world.pointers() == [other.writer]
+
+
+def test_a_damaged_run_costs_only_that_run(world: Any, server: Any, serve: Any, wait_until: Wait) -> None:
+    with serve(server) as url:
+        bad = world.trainer(base_url=url)
+        data = bytearray(bad.bytes())
+        data[30] ^= 0xFF
+        bad.path.write_bytes(data)
+        world.sidecar()
+        good = world.trainer("wbbbbbbbbbbbbbbb", base_url=url, run_id="r2", uid="2" * 32)
+        good.do("log 3")
+        wait_until(lambda: bytes(server.writers.get(good.writer, b"")) == good.bytes())
+        wait_until(lambda: world.progress().get("state") == "stopped")
+        assert "damaged" in world.progress()["error"]
+
+
+def test_a_pointer_dropped_while_it_ends_is_taken(world: Any, wait_until: Wait) -> None:
+    for number in range(6):
+        world.sidecar(linger=0.05)
+        trainer = world.trainer(f"waaaaaaaaaaaaa{number:02}", run_id=f"r{number}")
+        # What the library does: where no lock is held, start another.
+        if not is_locked(world.spool / "lock"):
+            world.sidecar(linger=0.05)
+        trainer.do("finish")
+        wait_until(lambda: not world.pointers())
+
+
+def test_it_loads_neither_openssl_nor_numpy_nor_asyncio(
+    world: Any, server: Any, serve: Any, wait_until: Wait
+) -> None:
+    with serve(server) as url:
+        sidecar = world.sidecar()
+        trainer = world.trainer(base_url=url)
+        trainer.do("log 1000")
+        wait_until(lambda: bytes(server.writers.get(trainer.writer, b"")) == trainer.bytes())
+        with open(f"/proc/{sidecar.pid}/maps") as maps:
+            loaded = maps.read()
+        assert "libssl" not in loaded and "numpy" not in loaded and "_asyncio" not in loaded
+        with open(f"/proc/{sidecar.pid}/smaps_rollup") as rollup:
+            private = sum(int(line.split()[1]) for line in rollup if line.startswith("Private_"))
+        assert private <= 19 * 1024
+        assert os.getpriority(os.PRIO_PROCESS, sidecar.pid) > 0
+
+
+def test_wrong_arguments_are_said() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kiseki.sidecar", "/nowhere"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "usage" in done.stderr
