@@ -1,4 +1,4 @@
-"""A tiny server that speaks the append protocol strictly, keeps bytes in memory, and can be told to misbehave."""
+"""A tiny server that speaks the append protocol strictly, in memory, and can be told to misbehave."""
 
 from __future__ import annotations
 

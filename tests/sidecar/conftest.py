@@ -100,7 +100,7 @@ class World:
         return process
 
     def trainer(self, writer: str = "waaaaaaaaaaaaaaa", **options: Any) -> Trainer:
-        """Start a writer; `base_url` None = no upload; `mode`, `run_id`, `uid`, `primary`, `pointer`, `run_dir`."""
+        """Start a writer; `base_url` None is no upload; the other options are those of trainer.py."""
         run_dir = options.pop("run_dir", None) or self.folder / f"run-{options.get('run_id', 'r1')}"
         options = {"spool": str(self.spool), "base_url": None, "mode": "online", **options}
         trainer = Trainer(run_dir, writer, options)

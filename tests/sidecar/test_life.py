@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from kiseki.records.kinds import State
 from kiseki.records.reader import read_records
 from kiseki.system.locks import is_locked
 
@@ -21,9 +22,8 @@ def _verdicts(trainer: Any) -> list[tuple[str, str | None]]:
     for path in trainer.run_dir.glob("*.kiseki"):
         reading = read_records(path.read_bytes())
         if reading.header is not None and reading.header.role == "sidecar":
-            for entry in reading.entries:
-                if getattr(entry.record, "writer", None) is not None:
-                    found.append((entry.record.state, entry.record.writer))
+            states = [entry.record for entry in reading.entries if isinstance(entry.record, State)]
+            found += [(state.state, state.writer) for state in states if state.writer is not None]
     return found
 
 

@@ -86,6 +86,11 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     parts: Sequence[Answer] = ()
 
 
+class _Refusal(msgspec.Struct):
+    error: str
+
+
+_refusal_decoder = msgspec.json.Decoder(_Refusal)
 _encoder = msgspec.msgpack.Encoder()
 _request_decoder = msgspec.msgpack.Decoder(Request)
 _response_decoder = msgspec.msgpack.Decoder(Response)
@@ -109,3 +114,8 @@ def encode_response(response: Response) -> bytes:
 def decode_response(body: bytes) -> Response:
     """Read an answer; raises msgspec.DecodeError (ValidationError included) where it is none."""
     return _response_decoder.decode(body)
+
+
+def decode_error(body: bytes) -> str:
+    """Return the line of an HTTP error's JSON body; raises msgspec.DecodeError where it has none."""
+    return _refusal_decoder.decode(body).error

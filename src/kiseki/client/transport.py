@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class TransportError(Exception):
+class TransportError(RuntimeError):
     """No answer came: the server is unreachable, timed out, or broke off; one line that names the address."""
 
 

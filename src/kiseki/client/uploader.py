@@ -26,7 +26,6 @@ _ENVELOPE: Final = 512
 _MIN_LIMIT: Final = 4 * 1024
 _PAUSE_MIN_S: Final = 0.5
 _PAUSE_MAX_S: Final = 10.0
-_KEY_PAUSE_S: Final = 5.0
 _OVERSIZE_PAUSE_S: Final = 60.0
 
 
@@ -89,6 +88,8 @@ class Uploader:
         self._failures = 0
         self.error: str | None = None
         """Why the server cannot be used at this moment; None where its last answer was good."""
+        self.unauthorized: str | None = None
+        """Why the server took no key at its last answer, None where it did."""
 
     @property
     def failures(self) -> int:
@@ -192,7 +193,7 @@ class Uploader:
                 ours = protocol.PROTOCOL
                 self._pause(f"{where} speaks append protocol {low}-{high}, we speak {ours}: update the older")
                 return False
-            self._failures, self.error = 0, None
+            self._failures, self.error, self.unauthorized = 0, None, None
             self._limit = min(self._limit, max(response.max_body, _MIN_LIMIT))
             return self.settle(parts, response)
         if reply.status == protocol.TOO_LARGE:
@@ -200,7 +201,7 @@ class Uploader:
                 self._shrink(upload, part, body_size, alone=len(parts) == 1)
             return False
         if reply.status == protocol.UNAUTHORIZED:
-            self._renew_key()
+            self._refuse_key(_key_line(where))
         self._pause(_refusal(where, reply), reply.headers.get("retry-after", ""))
         return False
 
@@ -224,8 +225,8 @@ class Uploader:
         elif answer.status == protocol.TOO_LARGE:
             self._shrink(upload, part, len(part.data), alone=True)
         elif answer.status == protocol.UNAUTHORIZED:
-            self._renew_key()
-            self._pause_upload(upload, now, answer.error or _key_line(self._transport.base_url))
+            self._refuse_key(answer.error or _key_line(self._transport.base_url))
+            self._pause_upload(upload, now, self.unauthorized or "")
         elif answer.status in protocol.WAITING_STATUSES:
             self._pause_upload(upload, now, answer.error or f"the server is busy or full ({answer.status})")
         else:
@@ -262,7 +263,8 @@ class Uploader:
         else:
             self._limit = max(_MIN_LIMIT, min(self._limit, sent // 2))
 
-    def _renew_key(self) -> None:
+    def _refuse_key(self, why: str) -> None:
+        self.unauthorized = why
         if self._find_key is not None:
             self._transport.key = self._find_key() or self._transport.key
 
@@ -329,7 +331,10 @@ def _refusal(where: str, reply: Reply) -> str:
         return _key_line(where)
     if reply.status == 404:
         return f"{where} has no Kiseki append endpoint; check the address"
-    return f"{where} answered {reply.status}"
+    try:
+        return f"{where} answered {reply.status}: {protocol.decode_error(reply.body)}"
+    except msgspec.DecodeError:
+        return f"{where} answered {reply.status}"
 
 
 def _key_line(where: str) -> str:
