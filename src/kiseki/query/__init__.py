@@ -2,6 +2,7 @@
 
 from kiseki.query.answers import (
     Column,
+    Document,
     Lane,
     Project,
     ProjectMetric,
@@ -21,6 +22,7 @@ from kiseki.query.series import series
 
 __all__ = [
     "Column",
+    "Document",
     "InvalidQuery",
     "Lane",
     "NotFound",

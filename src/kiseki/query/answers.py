@@ -9,7 +9,13 @@ import msgspec
 State = Literal["running", "finished", "failed", "crashed", "killed", "no_contact"]
 ColumnType = Literal["num", "txt", "bool", "any"]
 
-Document = Annotated[msgspec.Raw, msgspec.Meta(description="JSON in the encoding of kiseki.records.numbers")]
+Document = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description="An object in the JSON encoding of kiseki.records.numbers.",
+        extra_json_schema={"type": "object", "additionalProperties": True},
+    ),
+]
 """A stored JSON document, sent on as it lies in the store."""
 
 

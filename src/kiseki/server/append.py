@@ -73,11 +73,20 @@ async def _header_accepted(context: Context, call: Call) -> bool:
 
 def _respond(context: Context, call: Call, answers: list[Answer]) -> Response:
     response = protocol.Response(
-        server_id=context.store.server_id, max_body=context.settings.max_body, parts=answers
+        server_id=context.store.server_id,
+        max_body=context.settings.max_body,
+        parts=[_with_full_url(answer, call.base_url) for answer in answers],
     )
     if MSGPACK in call.request.headers.get("accept", ""):
         return Response(protocol.encode_response(response), media_type=MSGPACK)
     return Response(msgspec.json.encode(response), media_type=JSON)
+
+
+def _with_full_url(answer: Answer, base_url: str | None) -> Answer:
+    # Ingest knows the page's path, the request at which address its asker finds this server.
+    if answer.url is None or base_url is None:
+        return answer
+    return msgspec.structs.replace(answer, url=base_url + answer.url)
 
 
 ENDPOINTS = (append,)

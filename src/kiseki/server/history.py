@@ -9,6 +9,7 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from kiseki import query as queries
+from kiseki.query import Document
 from kiseki.records.numbers import to_json
 from kiseki.server.context import Context
 from kiseki.server.endpoint import endpoint
@@ -39,7 +40,7 @@ class History(msgspec.Struct, frozen=True):
     A row of another lane than the primary one carries its label as `_lane`.
     """
 
-    rows: list[Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]]
+    rows: list[Document]
 
 
 @endpoint("GET", "/runs/{entity}/{project}/{run_id}/history")

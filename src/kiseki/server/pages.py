@@ -24,6 +24,7 @@ STATIC: Final = Path(__file__).parent / "static"
 
 _FOREVER: Final = "public, max-age=31536000, immutable"
 _INLINE_SCRIPT: Final = re.compile(rb"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL | re.IGNORECASE)
+_BASE: Final = re.compile(rb"<base\b[^>]*>")
 _NOT_BUILT: Final = (
     b"<!doctype html><html lang=en><head><meta charset=utf-8><title>Kiseki</title></head><body>"
     b"<p>The web app is not built: run <code>python hatch_build.py</code> in the checkout. "
@@ -86,8 +87,8 @@ def _page(context: Context) -> Response:
         page = (STATIC / "index.html").read_bytes()
     except FileNotFoundError:
         page = _NOT_BUILT
-    base = f'<base href="{html.escape(context.settings.base_path)}/">'.encode()
-    page = page.replace(b"<head>", b"<head>" + base, 1)
+    base = f'<head><base href="{html.escape(context.settings.base_path)}/">'.encode()
+    page = _BASE.sub(b"", page).replace(b"<head>", base, 1)
     headers = {"Cache-Control": "no-cache", "Content-Security-Policy": _content_security_policy(page)}
     return Response(page, headers=headers, media_type="text/html")
 
