@@ -1,0 +1,55 @@
+"""Making a run's directory: `<root>/kiseki/run-YYYYMMDD_HHMMSS-<id>/`, kept out of git and remembered."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from kiseki.sdk.terminal import warn_once
+from kiseki.system.paths import record_root
+
+
+def make_run_dir(root: Path, run_id: str, started: float) -> Path:
+    """Make the run's directory and its `files/` below `root`; `started` in unix seconds.
+
+    Raises OSError where that cannot be.
+    """
+    folder = runs_folder(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+    while True:
+        stamp = time.strftime("%Y%m%d_%H%M%S", time.localtime(started))
+        run_dir = folder / f"run-{stamp}-{run_id}"
+        try:
+            run_dir.mkdir()
+            break
+        except FileExistsError:  # the same id twice within a second
+            started += 1
+    (run_dir / "files").mkdir()
+    try:
+        record_root(folder)
+    except OSError as error:
+        warn_once("root", f"kiseki up will not find {folder} by itself: {error}")
+    return run_dir
+
+
+def runs_folder(root: Path) -> Path:
+    """The folder of all runs below `root`."""
+    return root / "kiseki"
+
+
+def fallback_root() -> Path:
+    """Where runs go when the asked folder cannot be written: a folder of this user among temporary files."""
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(os.environ.get("TMPDIR") or "/tmp", f"kiseki-{user}")
+
+
+def count_runs(folder: Path) -> int:
+    """How many run directories lie in `folder`."""
+    try:
+        return sum(name.startswith("run-") for name in os.listdir(folder))
+    except OSError:
+        return 0

@@ -1,0 +1,469 @@
+"""A run: what `init` returns and the training logs to."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from kiseki.records.kinds import Config as ConfigRecord
+from kiseki.records.kinds import Edit, Environment, Header, State, Written
+from kiseki.records.kinds import Summary as SummaryRecord
+from kiseki.records.values import Skipped
+from kiseki.sdk import current, finish, lane
+from kiseki.sdk.config import Config
+from kiseki.sdk.environment import describe_environment
+from kiseki.sdk.launch import Sidecar
+from kiseki.sdk.page import page_url
+from kiseki.sdk.settings import RunSettings
+from kiseki.sdk.steps import StepCounter, whole_step
+from kiseki.sdk.summary import Changes, Summary, SummaryTree, paths_of
+from kiseki.sdk.terminal import warn, warn_once
+
+MAX_REASON = 1000
+
+
+class Run:
+    """One run, made by `kiseki.init`, ended by `finish`, the end of a `with`, or that of the process.
+
+    `log` never raises and never waits for a network. All methods may be called from any thread, from a signal
+    handler and in a forked child, whose rows are a lane of their own.
+    """
+
+    def __init__(
+        self, settings: RunSettings, header: Header, writer: lane.Writer, run_dir: Path | None
+    ) -> None:
+        """Use `kiseki.init`. `run_dir` is None where nothing is kept."""
+        self._settings = settings
+        self._header = header
+        # Of the lane that this process writes or, in a forked child that has not begun one, its parent's.
+        self._lane = header
+        self._run_dir = run_dir
+        self._lock = threading.RLock()
+        # Set while a record is written: a call from a signal handler or __del__ then waits in the queue.
+        self._busy = False
+        self._queued: deque[Callable[[], object]] = deque()
+        # None once the run has finished, and in a forked child before its first record.
+        self._writer: lane.Writer | None = writer
+        self._finished = False
+        self._forked = False
+        self._steps = StepCounter(header.step)
+        self._last_row: tuple[int, int, Header] | None = None
+        self._tree = SummaryTree()
+        self._sidecar: Sidecar | None = None
+        self._scratch: str | None = None
+        self._name = settings.run_name or ""
+        self._notes = settings.run_notes
+        self._tags = settings.run_tags
+        self._config = Config(self._record_config, settings.allow_val_change)
+        self._summary = Summary(self._tree, self._record_summary, self._row_of_summary)
+
+    def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
+        """Record one row; when this returns, it is in the kernel.
+
+        `data` maps metric names to numbers, strings, bools, None, lists, small arrays or nested dictionaries.
+        Without `step` the row belongs to the open step and, unless `commit=False`, closes it. With `step` it
+        belongs to that step, which stays open unless `commit=True`; an earlier step is kept as well. What
+        cannot be recorded is one warning; this never raises.
+        """
+        try:
+            with self._lock:
+                if self._busy:
+                    copied = dict(data)
+                    self._queued.append(lambda: self._log_row(copied, step, commit))
+                    return
+                self._busy = True
+                try:
+                    skipped = self._log_row(data, step, commit)
+                finally:
+                    self._busy = False
+                if self._queued:
+                    self._run_queued()
+        except Exception as error:
+            warn_once(("log", type(error), str(error)[:40]), f"log: {error}")
+            return
+        if skipped:
+            self._tell_skipped(skipped)
+
+    def finish(self, exit_code: int | None = None) -> None:
+        """End the run, as failed where `exit_code` is not 0; waits for the upload, at most the bound."""
+        if exit_code is not None and not isinstance(exit_code, int):
+            raise TypeError(
+                f"finish(exit_code=…) takes an int, not {type(exit_code).__name__} {exit_code!r:.50}"
+            )
+        self.end("failed" if exit_code else "finished", exit_code or 0)
+
+    @property
+    def config(self) -> Config:
+        """The run's config."""
+        return self._config
+
+    @property
+    def summary(self) -> Summary:
+        """The last value of each key, logged or set by hand."""
+        return self._summary
+
+    @property
+    def settings(self) -> RunSettings:
+        """What applies to this run."""
+        return self._settings
+
+    @property
+    def id(self) -> str:
+        """The run's id, unique in its project."""
+        return self._header.run_id
+
+    @property
+    def name(self) -> str:
+        """The run's name for people; may be set."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"run.name takes a str, not {type(name).__name__} {name!r:.50}")
+        self._name = name
+        self._write(lambda writer: Edit(writer.now(), {"name": name}))
+
+    @property
+    def notes(self) -> str | None:
+        """Notes about the run; may be set."""
+        return self._notes
+
+    @notes.setter
+    def notes(self, notes: str | None) -> None:
+        if notes is not None and not isinstance(notes, str):
+            raise TypeError(f"run.notes takes a str, not {type(notes).__name__} {notes!r:.50}")
+        self._notes = notes
+        self._write(lambda writer: Edit(writer.now(), {"notes": notes}))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The run's tags; may be set."""
+        return self._tags
+
+    @tags.setter
+    def tags(self, tags: Sequence[str] | None) -> None:
+        if isinstance(tags, str):
+            tags = (tags,)
+        found = tuple(dict.fromkeys(tags or ()))
+        if not all(isinstance(tag, str) and tag for tag in found):
+            raise TypeError(f"run.tags takes a list of str, not {tags!r:.100}")
+        self._tags = found
+        self._write(lambda writer: Edit(writer.now(), {"tags": list(found)}))
+
+    @property
+    def project(self) -> str:
+        """The run's project."""
+        return self._header.project
+
+    @property
+    def entity(self) -> str:
+        """The owner of the project."""
+        return self._header.entity
+
+    @property
+    def group(self) -> str | None:
+        """The group that the run belongs to."""
+        return self._settings.run_group
+
+    @property
+    def job_type(self) -> str | None:
+        """The kind of job that the run is."""
+        return self._settings.run_job_type
+
+    @property
+    def path(self) -> str:
+        """`entity/project/id`."""
+        return f"{self.entity}/{self.project}/{self.id}"
+
+    @property
+    def dir(self) -> str:
+        """Folder for files of this run."""
+        if self._run_dir is not None:
+            return str(self._run_dir / "files")
+        if self._scratch is None:
+            import tempfile
+
+            self._scratch = tempfile.mkdtemp(prefix="kiseki-")
+        return self._scratch
+
+    @property
+    def sync_dir(self) -> str | None:
+        """The run directory, which `kiseki sync` takes; None where nothing is kept."""
+        return None if self._run_dir is None else str(self._run_dir)
+
+    @property
+    def url(self) -> str | None:
+        """The run's page on the server that is named, else on this user's `kiseki up`, else None."""
+        return page_url(self._settings.base_url, self.path) if self._settings.mode == "online" else None
+
+    @property
+    def step(self) -> int:
+        """The step of the next plain `log`."""
+        return self._steps.current
+
+    @property
+    def start_time(self) -> float:
+        """When the run began, unix seconds."""
+        return self._header.wall_ns / 1e9
+
+    @property
+    def offline(self) -> bool:
+        """Whether the run is sent only by `kiseki sync`."""
+        return self._settings.mode == "offline"
+
+    @property
+    def disabled(self) -> bool:
+        """Whether nothing is recorded."""
+        return self._settings.mode == "disabled"
+
+    @property
+    def resumed(self) -> bool:
+        """Whether this goes on from an earlier process."""
+        return self._header.resumes is not None
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end(*ending_of(error))
+
+    def __repr__(self) -> str:
+        return f"<kiseki.Run {self.path} ({self.name})>"
+
+    def begin(self, name: str, config: Mapping[Any, Any]) -> None:
+        """Write what is known at the start, and give the writer into the sidecar's care."""
+        self._name = name
+        asked = self._settings
+        fields = {
+            "name": name,
+            "notes": asked.run_notes,
+            "tags": list(asked.run_tags),
+            "group": asked.run_group,
+            "job_type": asked.run_job_type,
+        }
+        given = {field: value for field, value in fields.items() if value}
+        self._write(lambda writer: Edit(writer.now(), given))
+        self._write(lambda writer: Environment(writer.now(), describe_environment()))
+        self._config.update(config)
+        if self._run_dir is not None:
+            self._call_sidecar()
+
+    def end(
+        self, state: str, exit_code: int | None, reason: str | None = None, *, bound: float | None = None
+    ) -> None:
+        """End the run in `state`; `bound` limits the wait for the upload (s). Nothing where it has ended."""
+        with current.lock:
+            if self._finished:
+                return
+            self._finished = True
+            writer = self._writer
+            if writer is not None:
+                self._exclusively(lambda: self._close(writer, State(writer.now(), state, exit_code, reason)))
+            current.leave(self)
+        if self._sidecar is not None:
+            self._sidecar.stop_watching()
+        if writer is not None and not self._forked and self._run_dir is not None:
+            self._part(writer, self._run_dir, bound)
+
+    def end_by_signal(self, name: str, then: Callable[[], None]) -> None:
+        """Mark the run as killed by the signal `name`, with no wait, then do `then`.
+
+        Within a `log` that the signal interrupted both happen as soon as its row is written.
+        """
+        writer = self._writer
+        self._finished = True
+        if writer is not None:
+            self._exclusively(lambda: self._close(writer, State(writer.now(), "killed", None, name)))
+        self._exclusively(then)
+
+    def lock_for_fork(self) -> None:
+        """Hold the run across a fork, so that the child finds it between two records."""
+        self._lock.acquire()
+
+    def unlock_after_fork(self) -> None:
+        """Let go in the parent."""
+        self._lock.release()
+
+    def continue_in_child(self) -> None:
+        """Become the run of a forked child, which touches nothing until it has something to record."""
+        self._forked = True
+        self._busy = False
+        self._queued.clear()
+        self._sidecar = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close_inherited()
+        self._lock.release()
+
+    def _log_row(self, data: Mapping[str, Any], step: int | None, commit: bool | None) -> Sequence[Skipped]:
+        writer = self._writer
+        if writer is None:
+            writer = self._reopen("log")
+            if writer is None:
+                return ()
+        if type(data) is not dict and not isinstance(data, Mapping):
+            raise TypeError(f"takes a dict of names and values, not {type(data).__name__} {data!r:.50}")
+        if step is None:
+            at = self._steps.place(None, commit)
+        else:
+            at = self._steps.place(self._checked_step(step), commit)
+        skipped = writer.log_row(data, at)
+        if type(skipped) is tuple:
+            self._tree.take_plain_row(data)
+        else:
+            self._tree.take_row(data)
+        self._last_row = (at, writer.now(), self._lane)
+        return skipped
+
+    def _checked_step(self, step: Any) -> int | None:
+        """The step as an int; None, after one warning, where it is no whole number: the row is kept."""
+        if type(step) is int:
+            return step
+        try:
+            return whole_step(step)
+        except (TypeError, ValueError) as error:
+            warn_once(("step", type(step)), f"{error}; the row goes to the open step")
+            return None
+
+    def _exclusively(self, act: Callable[[], object]) -> None:
+        """Do `act` with the run to itself; within another record of this thread, right after that one."""
+        with self._lock:
+            if self._busy:
+                self._queued.append(act)
+                return
+            self._queued.append(act)
+            self._run_queued()
+
+    def _run_queued(self) -> None:
+        while self._queued:
+            act = self._queued.popleft()
+            self._busy = True
+            try:
+                act()
+            except Exception as error:
+                warn_once(("write", type(error), str(error)[:40]), str(error))
+            finally:
+                self._busy = False
+
+    def _write(self, make: Callable[[lane.Writer], Written]) -> None:
+        def act() -> None:
+            writer = self._writer or self._reopen("the change")
+            if writer is not None:
+                writer.append(make(writer))
+
+        self._exclusively(act)
+
+    def _close(self, writer: lane.Writer, ending: State) -> None:
+        self._writer = None
+        writer.append(ending)
+        lost = writer.close()
+        if lost:
+            warn(f"{lost} records of run {self.name} are lost: the disk took no more")
+
+    def _reopen(self, what: str) -> lane.Writer | None:
+        """The writer of a forked child, opened for its first record; None where there is none to be had."""
+        if self._finished or not self._forked:
+            warn_once(("finished", self.id), f"run {self.name} has finished: {what} is not recorded")
+            return None
+        header = lane.fork_header(self._lane, self._steps.current)
+        try:
+            if self._run_dir is None:
+                self._writer = lane.DiscardingWriter(header)
+            else:
+                self._writer = lane.open_writer(self._run_dir, header, warn)
+        except OSError as error:
+            warn_once(("fork", self.id), f"a forked process cannot record: {error}")
+            self._writer = lane.DiscardingWriter(header)
+            return self._writer
+        self._lane = header
+        if self._run_dir is not None:
+            self._call_sidecar()
+            from kiseki.sdk.exits import end_with_multiprocessing
+
+            end_with_multiprocessing()
+        return self._writer
+
+    def _call_sidecar(self) -> None:
+        assert self._run_dir is not None
+        try:
+            self._sidecar = Sidecar(self._settings)
+            self._sidecar.hand_over(self._lane, self._run_dir)
+            self._sidecar.watch(self._look)
+        except (OSError, RuntimeError) as error:  # RuntimeError: no thread may start while Python ends
+            warn_once(
+                "sidecar", f"no process beside this one ({error}): rows are in {self._run_dir}, not sent"
+            )
+
+    def _look(self) -> None:
+        """What the thread that looks after the sidecar does for the run: note a clock that drifted."""
+        if not self._finished:
+            self._exclusively(lambda: self._writer.check_clock() if self._writer is not None else None)
+
+    def _part(self, writer: lane.Writer, run_dir: Path, bound: float | None) -> None:
+        """Tell where the run is, after the wait for its upload where there is one."""
+        sent = False
+        if self._settings.base_url and self._settings.mode == "online" and self._sidecar is not None:
+            try:
+                self._sidecar.ensure()
+            except OSError as error:
+                warn_once(("sidecar", str(error)), f"the sidecar cannot be started: {error}")
+            limit = finish.finish_bound(self._settings.finish_timeout) if bound is None else bound
+            progress = self._sidecar.progress_file(writer.header.writer)
+            sent = finish.await_upload(progress, writer.position, limit, run_dir)
+        finish.say_where(run_dir, self.url, sent=sent)
+
+    def _record_config(self, entries: dict[str, Any]) -> None:
+        self._write(lambda writer: ConfigRecord(writer.now(), entries))
+
+    def _record_summary(self, changes: Changes) -> None:
+        def act() -> None:
+            assigned, deleted = paths_of(changes)
+            for path, value in assigned:
+                self._tree.set(path, value)
+            for path in deleted:
+                self._tree.delete(path)
+            writer = self._writer or self._reopen("the change")
+            if writer is not None:
+                writer.append(
+                    SummaryRecord(writer.now(), [(path, value) for path, value in changes[0]], changes[1])
+                )
+
+        self._exclusively(act)
+
+    def _row_of_summary(self) -> dict[str, Any]:
+        if self._last_row is None:
+            return {}
+        step, in_lane_us, header = self._last_row
+        time_us = header.wall_ns // 1000 + in_lane_us
+        runtime = (time_us - self._header.wall_ns // 1000) / 1e6
+        return {"_step": step, "_runtime": runtime, "_timestamp": time_us / 1e6}
+
+    def _tell_skipped(self, skipped: Sequence[Skipped]) -> None:
+        for one in skipped:
+            warn_once(("value", one.name, one.type_name), f'log: "{one.name:.80}" is left out: {one.why}')
+
+
+def ending_of(error: BaseException | None) -> tuple[str, int | None, str | None]:
+    """State, exit code and reason of a run that ends with `error` in flight."""
+    if error is None:
+        return "finished", 0, None
+    if isinstance(error, SystemExit):
+        code = exit_status(error.code)
+        return ("failed" if code else "finished"), code, None
+    if isinstance(error, KeyboardInterrupt):
+        return "killed", 130, "Ctrl-C"
+    return "failed", 1, f"{type(error).__name__}: {error}"[:MAX_REASON]
+
+
+def exit_status(code: object) -> int:
+    """The exit status that `sys.exit(code)` gives."""
+    if code is None:
+        return 0
+    return code if isinstance(code, int) else 1
