@@ -20,6 +20,9 @@ T = TypeVar("T")
 QUEUE_LIMIT = 1024
 """Jobs that may wait; one more is refused with StoreBusy."""
 
+QUEUE_BYTES = 256 * 1024 * 1024
+"""Memory that waiting jobs may keep."""
+
 GROUP_SECONDS = 0.02
 """For how long jobs are taken into one transaction before it is committed."""
 
@@ -27,20 +30,22 @@ _log = logging.getLogger("kiseki.store")
 
 
 class _Job:
-    __slots__ = ("fn", "future")
+    __slots__ = ("fn", "future", "weight")
 
-    def __init__(self, fn: Callable[[Connection], Any]) -> None:
+    def __init__(self, fn: Callable[[Connection], Any], weight: int) -> None:
         self.fn = fn
+        self.weight = weight
         self.future: Future[Any] = Future()
 
 
 class CommitThread:
-    """Runs jobs in the order given, many in one transaction, each in a savepoint of its own.
+    """Runs jobs in the order given, many in one transaction; background jobs (`low=True`) one a group.
 
-    `connect` is called once, in the thread. `before_commit` may write what the jobs of the group left to be
-    written (its failure fails the whole group); `after_commit` runs once the group is durable and before its
-    futures resolve; `on_rollback` runs where jobs that had run were undone; `between_groups` is given the
-    connection outside of any transaction. Background jobs (`low=True`) get one turn a group.
+    Where a job of a group fails, the whole group is undone and its jobs run again, each in a transaction of
+    its own, so that a failing one undoes only itself: jobs must bear that. `connect` is called once, in the
+    thread. `before_commit` may write what the jobs left to be written; `after_commit` runs once the group is
+    durable and before its futures resolve; `on_rollback` runs where what jobs did was undone;
+    `between_groups` is given the connection outside of any transaction.
     """
 
     def __init__(self, connect: Callable[[], Connection], *, queue_limit: int = QUEUE_LIMIT) -> None:
@@ -49,6 +54,7 @@ class CommitThread:
         self._condition = threading.Condition()
         self._high: deque[_Job] = deque()
         self._low: deque[_Job] = deque()
+        self._weight = 0
         self._closing = False
         self.before_commit: list[Callable[[Connection], None]] = []
         self.after_commit: list[Callable[[], None]] = []
@@ -63,16 +69,25 @@ class CommitThread:
         if self._failed is not None:
             raise self._failed
 
-    def submit(self, fn: Callable[[Connection], T], *, low: bool = False) -> Future[T]:
-        """Queue `fn(connection)`; its future resolves once it is durable. StoreBusy where full."""
-        job = _Job(fn)
+    def submit(self, fn: Callable[[Connection], T], *, low: bool = False, weight: int = 0) -> Future[T]:
+        """Queue `fn(connection)`; its future resolves once it is durable.
+
+        `weight` is the memory in bytes that the job keeps while it waits. Raises StoreBusy where too many or
+        too heavy jobs wait already; background jobs are never refused.
+        """
+        job = _Job(fn, weight)
         with self._condition:
             if self._closing:
                 raise StoreError("the store is closed")
-            queue = self._low if low else self._high
-            if not low and len(queue) >= self._queue_limit:
-                raise StoreBusy(f"{len(queue)} writes wait already; try again in a moment")
-            queue.append(job)
+            if low:
+                self._low.append(job)
+            else:
+                if len(self._high) >= self._queue_limit or (
+                    self._high and self._weight + weight > QUEUE_BYTES
+                ):
+                    raise StoreBusy(f"{len(self._high)} writes wait already; try again in a moment")
+                self._high.append(job)
+                self._weight += weight
             self._condition.notify()
         return job.future
 
@@ -80,10 +95,6 @@ class CommitThread:
     def waiting(self) -> int:
         """Jobs in the queue, background ones not counted."""
         return len(self._high)
-
-    def inside(self) -> bool:
-        """Whether the caller runs in the writer thread."""
-        return threading.current_thread() is self._thread
 
     def close(self) -> None:
         """Do what is queued, then end; background jobs are dropped, for the next start finds them again."""
@@ -113,7 +124,9 @@ class CommitThread:
         with self._condition:
             while True:
                 if self._high:
-                    return self._high.popleft()
+                    job = self._high.popleft()
+                    self._weight -= job.weight
+                    return job
                 if not wait or self._closing:
                     return None
                 if self._low:
@@ -125,45 +138,52 @@ class CommitThread:
             return self._low.popleft() if self._low and not self._closing else None
 
     def _group(self, connection: Connection, first: _Job) -> None:
-        done: list[tuple[_Job, Any]] = []
+        jobs: list[_Job] = []
+        results: list[Any] = []
         deadline = time.monotonic() + GROUP_SECONDS
         job: _Job | None = first
-        undone = False
         try:
             with connection.begin():
                 while job is not None:
-                    undone |= self._one(connection, job, done)
+                    if job.future.set_running_or_notify_cancel():
+                        jobs.append(job)
+                        results.append(job.fn(connection))
                     job = self._take(wait=False) if time.monotonic() < deadline else None
-                if (background := self._take_low()) is not None:
-                    undone |= self._one(connection, background, done)
-                if undone:
-                    self._call(self.on_rollback)
+                background = self._take_low()
+                if background is not None and background.future.set_running_or_notify_cancel():
+                    jobs.append(background)
+                    results.append(background.fn(connection))
                 for write in self.before_commit:
                     write(connection)
-        except BaseException as error:
-            _log.warning("a group of %d writes was not committed: %s", len(done), error)
+        except Exception as error:
             self._call(self.on_rollback)
-            for failed, _ in done:
-                failed.future.set_exception(error)
+            if len(jobs) == 1:
+                _log.warning("a write was not committed: %s", error)
+                jobs[0].future.set_exception(error)
+            else:
+                self._one_by_one(connection, jobs)
             return
+        self._done(jobs, results)
+
+    def _one_by_one(self, connection: Connection, jobs: list[_Job]) -> None:
+        for job in jobs:
+            try:
+                with connection.begin():
+                    result = job.fn(connection)
+                    for write in self.before_commit:
+                        write(connection)
+            except Exception as error:
+                _log.warning("a write was not committed: %s", error)
+                self._call(self.on_rollback)
+                job.future.set_exception(error)
+            else:
+                self._done([job], [result])
+
+    def _done(self, jobs: list[_Job], results: list[Any]) -> None:
         self.commits += 1
         self._call(self.after_commit)
-        for succeeded, result in done:
-            succeeded.future.set_result(result)
-
-    @staticmethod
-    def _one(connection: Connection, job: _Job, done: list[tuple[_Job, Any]]) -> bool:
-        """Run one job in its savepoint; True where it failed and what it did was undone."""
-        if not job.future.set_running_or_notify_cancel():
-            return False
-        try:
-            with connection.begin_nested():
-                result = job.fn(connection)
-        except Exception as error:
-            job.future.set_exception(error)
-            return True
-        done.append((job, result))
-        return False
+        for job, result in zip(jobs, results, strict=True):
+            job.future.set_result(result)
 
     @staticmethod
     def _call(hooks: Sequence[Callable[[], None]]) -> None:

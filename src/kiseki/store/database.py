@@ -70,13 +70,14 @@ class Store:
         with self._reader_engine.connect() as connection, connection.begin():
             yield connection
 
-    def write(self, fn: Callable[[Connection], T], *, low: bool = False) -> Future[T]:
+    def write(self, fn: Callable[[Connection], T], *, low: bool = False, weight: int = 0) -> Future[T]:
         """Run `fn(connection)` in the writer thread; the future resolves once its transaction is on disk.
 
-        Jobs queued close together share a commit, each in a savepoint: one that raises undoes only itself.
-        `low` jobs run one a commit, behind the others. Raises StoreBusy where the queue is full.
+        Jobs queued close together share a commit; where one raises, all are undone and run again one by one,
+        so that it undoes only itself. `low` jobs run one a commit, behind the others. `weight` is the memory
+        that the job keeps while it waits. Raises StoreBusy where the queue is full.
         """
-        return self.writer.submit(fn, low=low)
+        return self.writer.submit(fn, low=low, weight=weight)
 
     def check_room(self, more_bytes: int = 0) -> None:
         """Raise StoreFull where writing `more_bytes` would eat into the disk's reserve."""

@@ -1,8 +1,8 @@
 """The tables of the store, as SQLAlchemy Core objects that every room reads by name.
 
 Times ending in `_us` are unix microseconds. Surrogate keys are integers. A column of type `JsonText`
-holds JSON in the one encoding of `records.numbers` (NaN, infinities and large integers kept) and is given and taken
-as Python values; `as_text(column)` selects the stored text unparsed.
+holds JSON in the one encoding of `records.numbers` (NaN, infinities and large integers kept) and is given and
+taken as Python values; `as_text(column)` selects the stored text unparsed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class JsonText(TypeDecorator[Any]):
             return None
         from kiseki.records.numbers import from_json
 
-        return from_json(value.encode("utf-8"))
+        return from_json(value)
 
 
 def as_text(column: ColumnElement[Any]) -> ColumnElement[str]:
@@ -148,8 +148,9 @@ writers = Table(
     # The current segment: its index and where it starts.
     Column("segment", Integer, nullable=False, default=0),
     Column("segment_offset", BigInteger, nullable=False, default=0),
-    # Everything before this byte lies in chunks.
+    # Everything before this byte lies in chunks; what follows begins with the segment of this index.
     Column("sealed_to", BigInteger, nullable=False, default=0),
+    Column("sealed_segments", Integer, nullable=False, default=0),
     Column("ended", Boolean, nullable=False, default=False),
     Column("damage", Text),
     Column("version", Integer, nullable=False, default=DERIVED_VERSION),

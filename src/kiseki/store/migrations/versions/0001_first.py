@@ -164,6 +164,7 @@ def upgrade() -> None:
         sa.Column("segment", sa.Integer(), nullable=False),
         sa.Column("segment_offset", sa.BigInteger(), nullable=False),
         sa.Column("sealed_to", sa.BigInteger(), nullable=False),
+        sa.Column("sealed_segments", sa.Integer(), nullable=False),
         sa.Column("ended", sa.Boolean(), nullable=False),
         sa.Column("damage", sa.Text(), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),

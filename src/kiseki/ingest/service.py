@@ -1,0 +1,265 @@
+"""Ingest's face: appends from the network and from local files, changes told to whoever listens."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Connection, or_, select
+from sqlalchemy.exc import DBAPIError
+
+from kiseki.client.protocol import FULL, UNAVAILABLE, Answer, Part
+from kiseki.ingest.append import LocalPart, Taken, take
+from kiseki.ingest.flush import flush
+from kiseki.ingest.state import RunState, RunStates
+from kiseki.store.database import Store
+from kiseki.store.errors import StoreBusy, StoreFull
+from kiseki.store.tables import runs, writers
+
+_log = logging.getLogger("kiseki.ingest")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A run changed and is at `at` now; `at` grows with every change of that run."""
+
+    entity: str
+    project: str
+    run_id: str
+    run_pk: int
+    at: int
+
+
+class Ingest:
+    """The only writer of run data. One for a store; its work is done in the store's writer thread."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.states = RunStates()
+        self.look_again: Callable[[str, str], None] | None = None
+        """Asked before a question about a writer that is not followed is answered; set by LocalFollower."""
+        self._listeners: list[Callable[[Change], None]] = []
+        self._sealing: set[int] = set()
+        self._looking = ThreadPoolExecutor(1, thread_name_prefix="kiseki-ingest-look")
+        self._lock = threading.Lock()
+        store.writer.before_commit.append(self._flush)
+        store.writer.after_commit.append(self._committed)
+        store.writer.on_rollback.append(self._rolled_back)
+        self._changes: list[Change] = []
+        self.seal_ended()
+
+    def append(self, parts: Sequence[Part]) -> Future[list[Answer]]:
+        """Answer each part, in order, once what it brought is on disk. The future never holds an exception.
+        """
+        answers: list[Answer | None] = [None] * len(parts)
+        result: Future[list[Answer]] = Future()
+        left = len(parts)
+        if not parts:
+            result.set_result([])
+
+        def settle(index: int, answer: Answer) -> None:
+            nonlocal left
+            with self._lock:
+                answers[index] = answer
+                left -= 1
+                done = left == 0
+            if done:
+                result.set_result([found for found in answers if found is not None])
+
+        for index, part in enumerate(parts):
+            self._submit(part, partial(settle, index))
+        return result
+
+    def append_local(self, part: LocalPart) -> Future[Answer]:
+        """Take bytes of a file on this machine, which keeps them: the store remembers position and path."""
+        result: Future[Answer] = Future()
+        self._submit(part, result.set_result)
+        return result
+
+    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """Have `callback(change)` called after each commit, on the writer thread; returns how to stop that.
+        """
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback)
+
+    def seal_ended(self) -> Future[None]:
+        """Seal everything that is due now; the future resolves when it is done."""
+        done: Future[None] = Future()
+
+        def find(connection: Connection) -> list[tuple[str, str]]:
+            query = select(writers.c.uid, writers.c.writer).where(
+                or_(
+                    writers.c.sealed_to < writers.c.segment_offset,
+                    writers.c.ended & (writers.c.sealed_to < writers.c.offset),
+                )
+            )
+            return [(uid, writer) for uid, writer in connection.execute(query)]
+
+        def found(future: Future[list[tuple[str, str]]]) -> None:
+            if future.cancelled():
+                done.cancel()
+            else:
+                self._seal_all(future.result(), done)
+
+        self.store.write(find, low=True).add_done_callback(found)
+        return done
+
+    def rebuild(self, run_pk: int | None = None) -> Future[list[int]]:
+        """Make the derived rows of a run, or of all, again; the future holds the runs done, when they are.
+
+        Works piece by piece behind the appends. A run whose source files are gone is left as it is.
+        """
+        done: Future[list[int]] = Future()
+
+        def find(connection: Connection) -> list[int]:
+            query = select(runs.c.id).order_by(runs.c.id)
+            return list(connection.scalars(query if run_pk is None else query.where(runs.c.id == run_pk)))
+
+        def found(future: Future[list[int]]) -> None:
+            if future.cancelled():
+                done.cancel()
+            else:
+                self._rebuild_all(future.result(), [], done)
+
+        self.store.write(find, low=True).add_done_callback(found)
+        return done
+
+    def close(self) -> None:
+        """Let go of the store's hooks; what is queued is done when the store is closed."""
+        self._looking.shutdown(wait=True)
+        self._listeners.clear()
+
+    def _seal_all(self, left: list[tuple[str, str]], done: Future[None]) -> None:
+        if not left:
+            done.set_result(None)
+            return
+        uid, writer = left[0]
+
+        def job(connection: Connection) -> bool:
+            from kiseki.ingest.sealing import seal_next
+
+            state = self.states.find(connection, uid)
+            found = None if state is None else state.writers.get(writer)
+            if state is None or found is None:
+                return False
+            return seal_next(connection, self.store, state, found)
+
+        def sealed(future: Future[bool]) -> None:
+            if future.cancelled():
+                done.cancel()
+                return
+            more = future.exception() is None and future.result()
+            self._seal_all(left if more else left[1:], done)
+
+        self.store.write(job, low=True).add_done_callback(sealed)
+
+    def _rebuild_all(self, left: list[int], made: list[int], done: Future[list[int]]) -> None:
+        if not left:
+            done.set_result(made)
+            return
+        from kiseki.ingest.rebuild import Rebuild
+
+        run_pk = left[0]
+        work: list[Rebuild] = []
+
+        def job(connection: Connection) -> bool:
+            live = self.states.find_pk(connection, run_pk)
+            if live is None:
+                return False
+            if not work:
+                work.append(Rebuild(live))
+            if work[0].step(connection, live):
+                return True
+            self.states.replace(work[0].finish(connection, live))
+            made.append(run_pk)
+            return False
+
+        def stepped(future: Future[bool]) -> None:
+            if future.cancelled():
+                done.cancel()
+            elif future.exception() is not None or not future.result():
+                self._rebuild_all(left[1:], made, done)
+            else:
+                self.store.write(job, low=True).add_done_callback(stepped)
+
+        self.store.write(job, low=True).add_done_callback(stepped)
+
+    def _submit(self, part: Part | LocalPart, settle: Callable[[Answer], None]) -> None:
+        if part.offset is None and self.look_again is not None:
+            self._looking.submit(self._look_then_queue, part, settle)
+        else:
+            self._queue(part, settle)
+
+    def _look_then_queue(self, part: Part, settle: Callable[[Answer], None]) -> None:
+        try:
+            if self.look_again is not None:
+                self.look_again(part.run_uid, part.writer)
+        except Exception:
+            _log.exception("looking for a local run failed")
+        self._queue(part, settle)
+
+    def _queue(self, part: Part | LocalPart, settle: Callable[[Answer], None]) -> None:
+        def job(connection: Connection) -> Taken:
+            return take(connection, self.store, self.states, part)
+
+        def answered(future: Future[Taken]) -> None:
+            if future.cancelled():
+                settle(Answer(status=UNAVAILABLE, error="the server is closing"))
+                return
+            error = future.exception()
+            settle(future.result().answer if error is None else _failure(error))
+
+        try:
+            future = self.store.write(job, weight=len(part.data))
+        except StoreBusy as busy:
+            settle(Answer(status=UNAVAILABLE, error=str(busy)))
+            return
+        future.add_done_callback(answered)
+
+    def _flush(self, connection: Connection) -> None:
+        for state in self.states.touched.values():
+            if state.dirty:
+                flush(connection, state)
+                self._changes.append(Change(state.entity, state.project, state.run_id, state.pk, state.at))
+
+    def _committed(self) -> None:
+        due = [
+            (state, writer)
+            for state in self.states.touched.values()
+            for writer in state.writers.values()
+            if writer.sealed_to < writer.segment_offset
+        ]
+        self.states.committed()
+        changes, self._changes = self._changes, []
+        for change in changes:
+            for listener in tuple(self._listeners):
+                try:
+                    listener(change)
+                except Exception:
+                    _log.exception("a listener for changes failed")
+        for state, writer in due:
+            self._seal_soon(state, writer.pk, writer.header.writer)
+
+    def _seal_soon(self, state: RunState, writer_pk: int, writer: str) -> None:
+        if writer_pk in self._sealing:
+            return
+        self._sealing.add(writer_pk)
+        done: Future[None] = Future()
+        done.add_done_callback(lambda _: self._sealing.discard(writer_pk))
+        self._seal_all([(state.uid, writer)], done)
+
+    def _rolled_back(self) -> None:
+        self._changes.clear()
+        for state in self.states.rolled_back():
+            for writer in state.writers.values():
+                self.store.tails.forget(writer.pk)
+
+
+def _failure(error: BaseException) -> Answer:
+    if isinstance(error, StoreFull) or (isinstance(error, DBAPIError) and "disk is full" in str(error.orig)):
+        return Answer(status=FULL, error=str(error))
+    return Answer(status=UNAVAILABLE, error=f"the server could not take it: {error}")

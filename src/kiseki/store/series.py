@@ -1,0 +1,240 @@
+"""Reading a run's points: sealed chunks and hot tails together, one point a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, func, select
+
+from kiseki.records.kinds import DATA_ROLES, Header
+from kiseki.store.chunks import REST, STEP, TIME, unseal
+from kiseki.store.columns import Block, Column, Field, Ints, Values, join
+from kiseki.store.source import SourceGone
+from kiseki.store.statistics import as_floats
+from kiseki.store.tables import chunks, metrics, writers
+from kiseki.store.tails import Unsealed, decode_header
+
+if TYPE_CHECKING:
+    from kiseki.store.database import Store
+
+
+class Lane(NamedTuple):
+    """A lane of a run: number (0 is the primary one), label ("" for the primary one), and its id."""
+
+    lane: int
+    label: str
+    id: str
+
+
+@dataclass(frozen=True)
+class LanePoints:
+    """The points of one metric in one lane, sorted by step, one a step.
+
+    `times` are unix microseconds. `type` is f64, i64, bool (`values` is an array of float64, int64, bool),
+    str or any (`values` is a list).
+    """
+
+    lane: int
+    label: str
+    steps: Ints
+    times: Ints
+    values: Values
+    type: str
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+class _Piece(NamedTuple):
+    """Values of one key from one stretch of one writer's file."""
+
+    steps: Ints
+    times: Ints
+    column: Column
+
+
+def lanes_of(connection: Connection, run_pk: int) -> list[Lane]:
+    """The lanes of a run in order: the primary one first, then by when they began."""
+    return [lane for lane, _ in _lanes(_writers(connection, run_pk))]
+
+
+def read_points(
+    store: Store,
+    connection: Connection,
+    run_pk: int,
+    keys: Sequence[str] | None,
+    *,
+    step_min: int | None = None,
+    step_max: int | None = None,
+) -> dict[str, list[LanePoints]]:
+    """The points of a run's metrics (all where `keys` is None): for each a list of lanes, in order.
+
+    `step_min` and `step_max` are inclusive. Within a lane the last record of a step wins; other lanes are
+    series of their own. Metrics without a point in the range are left out. `connection` is a snapshot of
+    `store.read()`.
+    """
+    found = _writers(connection, run_pk)
+    wanted = None if keys is None else frozenset(keys)
+    tails = {writer.id: _tail(store, connection, writer) for writer in found}
+    tail_points: dict[str, int] = {}
+    for blocks in tails.values():
+        for block in blocks:
+            for key, field in block.fields.items():
+                tail_points[key] = tail_points.get(key, 0) + len(field.rows)
+    sealed = _sealed_rows(connection, run_pk, wanted, tail_points)
+    result: dict[str, list[LanePoints]] = {}
+    for lane, members in _lanes(found):
+        pieces: dict[str, list[_Piece]] = {}
+        for writer in members:
+            for rows in sealed.get(writer.id, {}).values():
+                segment = unseal(rows, wanted)
+                if segment is not None:
+                    _collect(pieces, segment.steps, segment.times, segment.fields, wanted)
+            for block in tails[writer.id]:
+                _collect(pieces, block.steps, block.times, block.fields, wanted)
+        for key, parts in pieces.items():
+            points = _lane_points(lane, parts, step_min, step_max)
+            if len(points):
+                result.setdefault(key, []).append(points)
+    return result
+
+
+def numeric(points: LanePoints) -> LanePoints:
+    """The points whose values are numbers, as float64: true is 1, false 0; others left out."""
+    numbers, at = as_floats(Column(points.type, points.values))
+    if at is None:
+        return LanePoints(points.lane, points.label, points.steps, points.times, numbers, "f64")
+    return LanePoints(points.lane, points.label, points.steps[at], points.times[at], numbers, "f64")
+
+
+def _writers(connection: Connection, run_pk: int) -> Sequence[Any]:
+    return connection.execute(select(writers).where(writers.c.run_pk == run_pk).order_by(writers.c.id)).all()
+
+
+def _tail(store: Store, connection: Connection, writer: Any) -> list[Block]:
+    """The blocks of a writer that are not sealed; none where their source is gone."""
+    header = decode_header(writer.header)
+    stretch = Unsealed(
+        writer.id, header, writer.path, writer.sealed_to, writer.offset, writer.sealed_segments
+    )
+    try:
+        return store.tails.read(connection, stretch)
+    except SourceGone:
+        return []
+
+
+def _lanes(found: Sequence[Any]) -> list[tuple[Lane, list[Any]]]:
+    """The lanes in order, each with its writers in the order in which the later one wins."""
+    headers = {writer.writer: decode_header(writer.header) for writer in found}
+
+    def generation(header: Header) -> int:
+        count, seen = 0, {header.writer}
+        while (before := header.resumes) in headers and before is not None and before not in seen:
+            seen.add(before)
+            header = headers[before]
+            count += 1
+        return count
+
+    lanes: dict[str, list[Any]] = {}
+    for writer in sorted(
+        found, key=lambda w: (generation(headers[w.writer]), headers[w.writer].wall_ns, w.writer)
+    ):
+        lanes.setdefault(writer.lane, []).append(writer)
+    firsts = {lane: headers[members[0].writer] for lane, members in lanes.items()}
+    # Lanes that never hold rows of the run (a sidecar's) come last, so that the others are numbered without
+    # gaps.
+    ordered = sorted(
+        firsts.items(), key=lambda x: (x[1].role not in DATA_ROLES, not x[1].primary, x[1].wall_ns, x[0])
+    )
+    return [
+        (Lane(number, "" if first.primary else first.label, lane), lanes[lane])
+        for number, (lane, first) in enumerate(ordered)
+    ]
+
+
+def _collect(
+    pieces: dict[str, list[_Piece]],
+    steps: Ints,
+    times: Ints,
+    fields: dict[str, Field],
+    wanted: frozenset[str] | None,
+) -> None:
+    for key in fields if wanted is None else wanted & fields.keys():
+        field = fields[key]
+        whole = len(field.rows) == len(steps)
+        piece = _Piece(
+            steps if whole else steps[field.rows],
+            times if whole else times[field.rows],
+            field.column,
+        )
+        pieces.setdefault(key, []).append(piece)
+
+
+def _sealed_rows(
+    connection: Connection, run_pk: int, wanted: frozenset[str] | None, tail_points: dict[str, int]
+) -> dict[int, dict[int, list[Any]]]:
+    """Chunk rows by writer and segment, in the order of the file."""
+    query = select(chunks).where(chunks.c.run_pk == run_pk).order_by(chunks.c.writer_pk, chunks.c.segment)
+    if wanted is not None:
+        keys = [STEP, TIME, *wanted]
+        if _rest_needed(connection, run_pk, wanted, tail_points):
+            keys.append(REST)
+        query = query.where(chunks.c.key.in_(keys))
+    found: dict[int, dict[int, list[Any]]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.writer_pk, {}).setdefault(row.segment, []).append(row)
+    return found
+
+
+def _rest_needed(
+    connection: Connection, run_pk: int, wanted: frozenset[str], tail_points: dict[str, int]
+) -> bool:
+    """Whether some point of these metrics lies in a rest row: in no chunk of its own and in no tail."""
+    totals = dict(
+        connection.execute(
+            select(metrics.c.key, metrics.c.points).where(
+                metrics.c.run_pk == run_pk, metrics.c.key.in_(wanted)
+            )
+        )
+        .tuples()
+        .all()
+    )
+    own = dict(
+        connection.execute(
+            select(chunks.c.key, func.sum(chunks.c.rows))
+            .where(chunks.c.run_pk == run_pk, chunks.c.key.in_(wanted - {STEP, TIME, REST}))
+            .group_by(chunks.c.key)
+        )
+        .tuples()
+        .all()
+    )
+    return any(total > own.get(key, 0) + tail_points.get(key, 0) for key, total in totals.items())
+
+
+def _lane_points(lane: Lane, parts: list[_Piece], step_min: int | None, step_max: int | None) -> LanePoints:
+    steps = np.concatenate([part.steps for part in parts])
+    times = np.concatenate([part.times for part in parts])
+    column = join([part.column for part in parts])
+    order = _last_of_each_step(steps)
+    if order is not None:
+        steps, times, column = steps[order], times[order], column.take(order)
+    if step_min is not None or step_max is not None:
+        low = 0 if step_min is None else int(np.searchsorted(steps, step_min, "left"))
+        high = len(steps) if step_max is None else int(np.searchsorted(steps, step_max, "right"))
+        steps, times, column = steps[low:high], times[low:high], column.take(slice(low, high))
+    return LanePoints(lane.lane, lane.label, steps, times, column.values, column.type)
+
+
+def _last_of_each_step(steps: Ints) -> NDArray[np.int64] | None:
+    """Positions of the points to keep, by step; None where all are kept as they stand."""
+    if len(steps) < 2 or (np.diff(steps) > 0).all():
+        return None
+    order = np.argsort(steps, kind="stable")
+    ordered = steps[order]
+    last = np.append(ordered[1:] != ordered[:-1], True)
+    kept: NDArray[np.int64] = order[last]
+    return kept
