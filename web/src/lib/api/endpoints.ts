@@ -1,0 +1,57 @@
+/** The resources of the HTTP API that the app reads. */
+import { getJson, postForBytes, sendJson } from "./client";
+import { decodeSeries, type Series } from "./series";
+import type { Project, ProjectMetric, RunDetail, RunsPage, SeriesQuery, ServerInfo } from "./types";
+
+const part = encodeURIComponent;
+
+export function getServer(): Promise<ServerInfo> {
+  return getJson("server");
+}
+
+export function signIn(key: string): Promise<void> {
+  return sendJson("POST", "session", { key });
+}
+
+export function signOut(): Promise<void> {
+  return sendJson("DELETE", "session");
+}
+
+export async function listProjects(): Promise<Project[]> {
+  return (await getJson<{ projects: Project[] }>("projects")).projects;
+}
+
+export interface RunsQuery {
+  entity: string;
+  project: string;
+  filter: string;
+  sort: string[];
+}
+
+export function listRuns(query: RunsQuery, limit: number, offset: number, signal?: AbortSignal): Promise<RunsPage> {
+  const params = new URLSearchParams();
+  if (query.filter) params.set("filter", query.filter);
+  for (const key of query.sort) params.append("sort", key);
+  params.set("limit", String(limit));
+  params.set("offset", String(offset));
+  return getJson(`projects/${part(query.entity)}/${part(query.project)}/runs?${params}`, signal);
+}
+
+export async function countRuns(query: RunsQuery, signal?: AbortSignal): Promise<number> {
+  const params = new URLSearchParams(query.filter ? { filter: query.filter } : {});
+  const path = `projects/${part(query.entity)}/${part(query.project)}/runs/count?${params}`;
+  return (await getJson<{ count: number }>(path, signal)).count;
+}
+
+export async function listMetrics(entity: string, project: string): Promise<ProjectMetric[]> {
+  const path = `projects/${part(entity)}/${part(project)}/metrics`;
+  return (await getJson<{ metrics: ProjectMetric[] }>(path)).metrics;
+}
+
+export function getRun(entity: string, project: string, id: string): Promise<RunDetail> {
+  return getJson(`runs/${part(entity)}/${part(project)}/${part(id)}`);
+}
+
+export async function getSeries(query: SeriesQuery, signal?: AbortSignal): Promise<Series[]> {
+  return decodeSeries(await postForBytes("series", query, signal), query);
+}

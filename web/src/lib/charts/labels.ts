@@ -1,0 +1,41 @@
+/** Places the names of lines at their ends so that none covers another. */
+import { scaleOf, type View } from "./draw";
+import type { Line } from "./lines";
+
+export interface EndLabel {
+  line: Line;
+  /** Position of the label's left middle in the plot area, CSS pixels. */
+  left: number;
+  top: number;
+}
+
+export function endLabels(lines: readonly Line[], view: View, gutter: number, lineHeight: number): EndLabel[] {
+  const scale = scaleOf(view);
+  const labels: EndLabel[] = [];
+  for (const line of lines) {
+    const { x, y } = line.data;
+    let i = line.data.length - 1;
+    while (i >= 0 && (Number.isNaN(y[i]!) || x[i]! > view.x[1])) i--;
+    if (i < 0 || x[i]! < view.x[0]) continue;
+    labels.push({
+      line,
+      left: Math.min(scale.x(x[i]!), view.width) + 6,
+      top: Math.min(view.height, Math.max(0, scale.y(y[i]!))),
+    });
+  }
+  labels.sort((a, b) => a.top - b.top);
+  spread(labels, lineHeight, view.height);
+  return labels.map((label) => ({ ...label, left: Math.min(label.left, view.width + gutter) }));
+}
+
+/** Push labels down, then back up from the lower edge, until they are `gap` apart. */
+function spread(labels: EndLabel[], gap: number, height: number): void {
+  for (let i = 1; i < labels.length; i++) {
+    labels[i]!.top = Math.max(labels[i]!.top, labels[i - 1]!.top + gap);
+  }
+  let limit = height;
+  for (let i = labels.length - 1; i >= 0; i--) {
+    labels[i]!.top = Math.min(labels[i]!.top, limit);
+    limit = labels[i]!.top - gap;
+  }
+}

@@ -1,0 +1,46 @@
+/** Groups metrics into the sections of the chart grid, by the part of the key before the first `/`. */
+
+export interface Section {
+  /** The part before `/`; "" for keys without one. */
+  name: string;
+  keys: string[];
+}
+
+const order = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+
+export function sectionsOf(keys: readonly string[]): Section[] {
+  const sections = new Map<string, string[]>();
+  for (const key of keys) {
+    const slash = key.indexOf("/");
+    const name = slash > 0 ? key.slice(0, slash) : "";
+    const known = sections.get(name);
+    if (known) known.push(key);
+    else sections.set(name, [key]);
+  }
+  return [...sections]
+    .map(([name, members]) => ({ name, keys: members.sort(order.compare) }))
+    .sort((a, b) => order.compare(a.name, b.name));
+}
+
+/** What a panel is called inside its section. */
+export function panelName(key: string): string {
+  const slash = key.indexOf("/");
+  return slash > 0 && slash + 1 < key.length ? key.slice(slash + 1) : key;
+}
+
+/** The keys that a search finds: as a regular expression, or as plain text where it is none. */
+export function searchKeys(keys: readonly string[], search: string): string[] {
+  if (!search) return [...keys];
+  try {
+    const pattern = new RegExp(search, "i");
+    return keys.filter((key) => pattern.test(key));
+  } catch {
+    const text = search.toLowerCase();
+    return keys.filter((key) => key.toLowerCase().includes(text));
+  }
+}
+
+/** Whether a metric has numbers to draw: strings make no empty chart. */
+export function isCharted({ type }: { type: string }): boolean {
+  return type === "f64" || type === "i64" || type === "bool";
+}

@@ -1,0 +1,103 @@
+/** Where the user is: the address under `<base href>` as a typed route, kept in step with the browser's history. */
+export type Route =
+  | { page: "projects" }
+  | { page: "project"; entity: string; project: string; view: "workspace" | "runs" }
+  | { page: "run"; entity: string; project: string; run: string; tab: "overview" | "charts" }
+  | { page: "unknown" };
+
+/** Read a route from an address; `base` is the path of `<base href>`, with its slash at the end. */
+export function parseRoute(url: URL, base: string): Route {
+  if (!url.pathname.startsWith(base) && `${url.pathname}/` !== base) return { page: "unknown" };
+  const parts = url.pathname
+    .slice(base.length)
+    .split("/")
+    .filter(Boolean)
+    .map((part) => {
+      try {
+        return decodeURIComponent(part);
+      } catch {
+        return part;
+      }
+    });
+  const [entity, project, runs, run] = parts;
+  if (parts.length === 0) return { page: "projects" };
+  if (parts.length === 2) {
+    const view = url.searchParams.get("view") === "runs" ? "runs" : "workspace";
+    return { page: "project", entity: entity!, project: project!, view };
+  }
+  if (parts.length === 4 && runs === "runs") {
+    const tab = url.searchParams.get("tab") === "charts" ? "charts" : "overview";
+    return { page: "run", entity: entity!, project: project!, run: run!, tab };
+  }
+  return { page: "unknown" };
+}
+
+const basePath = (): string => new URL(document.baseURI).pathname.replace(/[^/]*$/, "");
+const part = encodeURIComponent;
+
+export const links = {
+  projects: (): string => basePath(),
+  project: (entity: string, project: string): string => `${basePath()}${part(entity)}/${part(project)}`,
+  runs: (entity: string, project: string): string => `${links.project(entity, project)}?view=runs`,
+  run: (entity: string, project: string, run: string, tab?: "charts"): string =>
+    `${links.project(entity, project)}/runs/${part(run)}${tab ? `?tab=${tab}` : ""}`,
+};
+
+interface EntryState {
+  entry?: string;
+}
+
+class Router {
+  url = $state.raw(new URL(location.href));
+  readonly route = $derived(parseRoute(this.url, basePath()));
+
+  constructor() {
+    history.scrollRestoration = "manual";
+    if (!(history.state as EntryState | null)?.entry) history.replaceState(this.#newEntry(), "");
+    addEventListener("popstate", () => (this.url = new URL(location.href)));
+    document.addEventListener("click", (event) => this.#followLink(event));
+  }
+
+  /** Names the entry of the browser's history that is shown, so that what belongs to it can be found again. */
+  get entry(): string {
+    return (history.state as EntryState | null)?.entry ?? "";
+  }
+
+  param(name: string): string | null {
+    return this.url.searchParams.get(name);
+  }
+
+  go(href: string): void {
+    history.pushState(this.#newEntry(), "", href);
+    this.url = new URL(location.href);
+  }
+
+  /** Change parameters of the address in place; null removes one. */
+  setParams(changes: Record<string, string | null>): void {
+    const url = new URL(location.href);
+    for (const [name, value] of Object.entries(changes)) {
+      if (value === null || value === "") url.searchParams.delete(name);
+      else url.searchParams.set(name, value);
+    }
+    if (url.href === this.url.href) return;
+    history.replaceState(history.state, "", url);
+    this.url = url;
+  }
+
+  #newEntry(): EntryState {
+    return { entry: Math.random().toString(36).slice(2, 10) };
+  }
+
+  #followLink(event: MouseEvent): void {
+    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
+      return;
+    const anchor = (event.target as Element).closest("a");
+    if (!anchor || anchor.target || anchor.hasAttribute("download")) return;
+    const url = new URL(anchor.href);
+    if (url.origin !== location.origin || parseRoute(url, basePath()).page === "unknown") return;
+    event.preventDefault();
+    if (url.href !== location.href) this.go(url.href);
+  }
+}
+
+export const router = new Router();

@@ -1,0 +1,52 @@
+/** Light or dark, and how much room there is; both are attributes of the root element that the styles read. */
+export type Theme = "system" | "light" | "dark";
+export type Layout = "wide" | "medium" | "narrow";
+
+const STORED = "kiseki.theme";
+const root = document.documentElement;
+
+function stored(): Theme {
+  const value = localStorage.getItem(STORED);
+  return value === "light" || value === "dark" ? value : "system";
+}
+
+function readLayout(): Layout {
+  return (getComputedStyle(root).getPropertyValue("--layout").trim() || "wide") as Layout;
+}
+
+class Appearance {
+  theme = $state<Theme>("system");
+  systemDark = $state(false);
+  layout = $state<Layout>("wide");
+  readonly dark = $derived(this.theme === "dark" || (this.theme === "system" && this.systemDark));
+
+  start(): void {
+    this.#apply(stored());
+    const query = matchMedia("(prefers-color-scheme: dark)");
+    this.systemDark = query.matches;
+    query.addEventListener("change", () => (this.systemDark = query.matches));
+    this.#measure();
+    addEventListener("resize", () => this.#measure());
+  }
+
+  toggle(): void {
+    const next: Theme = this.dark ? "light" : "dark";
+    const matchesSystem = (next === "dark") === this.systemDark;
+    localStorage.setItem(STORED, next);
+    if (matchesSystem) localStorage.removeItem(STORED);
+    this.#apply(matchesSystem ? "system" : next);
+  }
+
+  #apply(theme: Theme): void {
+    this.theme = theme;
+    if (theme === "system") delete root.dataset.theme;
+    else root.dataset.theme = theme;
+  }
+
+  #measure(): void {
+    this.layout = readLayout();
+    root.dataset.layout = this.layout;
+  }
+}
+
+export const appearance = new Appearance();
