@@ -63,7 +63,7 @@ def check_prelude(buf: bytes | bytearray | memoryview) -> None:
         raise Incomplete(f"only {len(head)} of {PRELUDE_BYTES} bytes of a run file's prelude")
     _, _, minimum, check = _PRELUDE.unpack(head)
     if crc32(head[:12]) != check:
-        raise Damaged(8)
+        raise Damaged(0)
     if minimum > FORMAT:
         raise Damaged(8, f"run file of format {minimum}, this version reads {FORMAT}: install a newer kiseki")
 

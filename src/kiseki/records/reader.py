@@ -143,7 +143,8 @@ def read_records(buf: bytes | bytearray | memoryview) -> Reading:
     try:
         header, start = read_header(buf)
     except Incomplete:
-        return Reading(None, [], 0, "torn or damaged at byte 0")
+        end = 0 if len(buf) < PRELUDE_BYTES else PRELUDE_BYTES
+        return Reading(None, [], end, f"torn or damaged at byte {end}")
     except Damaged as error:
         return Reading(None, [], 0, str(error))
     frames = split_frames(buf, start)

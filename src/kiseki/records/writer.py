@@ -15,7 +15,15 @@ from zlib import crc32
 
 import msgspec
 
-from .framing import FRAME, MAX_PAYLOAD, SEGMENT_BYTES, frame_bytes, prelude, split_frames
+from .framing import (
+    FRAME,
+    MAX_PAYLOAD,
+    PRELUDE_BYTES,
+    SEGMENT_BYTES,
+    frame_bytes,
+    prelude,
+    split_frames,
+)
 from .kinds import ROW, Clock, Gap, Header, Key, Segment, Written
 from .reader import MAX_SHAPES, MAX_STEP, decode_kind
 from .values import Skipped, flatten_row, to_storable
@@ -108,7 +116,7 @@ class RecordWriter:
         header = msgspec.structs.replace(
             header, boot_ns=header.boot_ns or boot_ns(), wall_ns=header.wall_ns or time.time_ns()
         )
-        opening = prelude() + frame_bytes(_encode(header))
+        opening = prelude() + frame_bytes(_encode(to_storable(msgspec.structs.asdict(header))))
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
         writer = cls(Path(path), os.open(path, flags, 0o644), header, on_trouble)
         writer._unsettled = True
@@ -144,8 +152,8 @@ class RecordWriter:
     def log_row(self, data: Mapping[Any, Any], step: int) -> Sequence[Skipped]:
         """Append one row; returns the values that could not be stored, mostly none.
 
-        `step` is a signed 64-bit integer, else ValueError or TypeError. Nested dictionaries are flattened, see
-        `flatten_row`. Raises TooLarge for a row of more than 16 MiB and ValueError on a closed writer.
+        `step` is a signed 64-bit integer, else ValueError or TypeError. Nested dictionaries are flattened,
+        see `flatten_row`. Raises TooLarge for a row of more than 16 MiB and ValueError on a closed writer.
         """
         if self._position >= self._room_until or type(step) is not int or step > MAX_STEP:
             return self._log_slowly(data, step)
@@ -192,8 +200,8 @@ class RecordWriter:
     def append(self, record: Written) -> bool:
         """Append any record but a row; its `t` comes from `now`. False where it had to be dropped.
 
-        Raises Unstorable for a value of a foreign type, TooLarge beyond 16 MiB, ValueError on a closed
-        writer.
+        Raises Unstorable for a value of a foreign type, TypeError for a field of a wrong type, TooLarge
+        beyond 16 MiB, ValueError on a closed writer.
         """
         kind: Any = type(record).__struct_config__.tag
         fields = [getattr(record, name) for name in record.__struct_fields__]
@@ -352,8 +360,11 @@ class RecordWriter:
         try:
             if self._size() > self._position:
                 os.ftruncate(self._fd, self._position)
+            # The first frame alone, so that a disk that is still full costs one small write.
+            limit = 0
             while self._waiting:
-                count, size = _first_frames(self._waiting)
+                count, size = _first_frames(self._waiting, limit)
+                limit = _FLUSH_BYTES
                 rest = self._waiting[count:]
                 self._put(b"".join(self._waiting[:count]))
                 # Plain stores, one after the other: no signal handler runs between them.
@@ -380,11 +391,13 @@ class RecordWriter:
             size = self._size()
             if size > self._position:
                 tail = os.pread(self._fd, size - self._position, self._position)
-                frames = split_frames(tail)
-                if frames.end < len(tail):
-                    os.ftruncate(self._fd, self._position + frames.end)
-                for begin, end in frames.spans:
-                    self._found_written(end - begin + 8, tail[begin + 1] == ROW)
+                frames = split_frames(tail, 0 if self._position else PRELUDE_BYTES)
+                whole = frames.end if frames.spans else 0
+                if whole < len(tail):
+                    os.ftruncate(self._fd, self._position + whole)
+                self._position += whole
+                for begin, _ in frames.spans:
+                    self._found_written(tail[begin + 1] == ROW)
             else:
                 self._position = size
         except OSError as error:
@@ -398,8 +411,8 @@ class RecordWriter:
                 raise
             return os.fstat(self._fd).st_size
 
-    def _found_written(self, size: int, is_row: bool) -> None:
-        self._position += size
+    def _found_written(self, is_row: bool) -> None:
+        """Take account of a frame that the file holds although its call was cut short."""
         if self._waiting:
             self._waiting_bytes -= len(self._waiting.pop(0))
         elif is_row:
@@ -444,11 +457,11 @@ def _framed(payload: bytes) -> bytes:
     return frame_bytes(payload)
 
 
-def _first_frames(waiting: list[bytes]) -> tuple[int, int]:
-    """How many frames go into the next write, and their bytes together."""
+def _first_frames(waiting: list[bytes], limit: int) -> tuple[int, int]:
+    """How many frames go into a write of about `limit` bytes, at least one, and their bytes together."""
     size = 0
     for count, frame in enumerate(waiting):
-        if count and size + len(frame) > _FLUSH_BYTES:
+        if count and size + len(frame) > limit:
             return count, size
         size += len(frame)
     return len(waiting), size
