@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_bucket_equals_brute_force_over_its_range(
         own = [row for row in rows if row["series"] == number]
         assert len(own) <= max(buckets, 1)
         assert sum(row["count"] + row["nan"] + row["pinf"] + row["ninf"] for row in own) == len(inside)
-        assert all(one["x_last"] < two["x_first"] for one, two in zip(own, own[1:], strict=False))
+        assert all(one["x_last"] < two["x_first"] for one, two in itertools.pairwise(own))
         for row in own:
             covered = [v for x, v in inside if row["x_first"] <= x <= row["x_last"]]
             finite = [v for v in covered if math.isfinite(v)]

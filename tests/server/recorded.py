@@ -50,7 +50,7 @@ def record_run(
     environment: Mapping[str, Any] | None = None,
     **edits: Any,
 ) -> RunFile:
-    """Write a run file into `folder`; `lane` is (writer that began it, label) of a lane that is not primary."""
+    """Write a run file into `folder`; `lane` is (first writer, label) of one that is not primary."""
     uid = uid or secrets.token_hex(16)
     writer = "w" + secrets.token_hex(8)[:15]
     header = Header(

@@ -1,0 +1,59 @@
+"""The hub keeps the newest of each run for each stream, whatever the streams do."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from kiseki.server.hub import LiveHub, RunAt
+
+
+def _change(run: str, at: int) -> RunAt:
+    return RunAt("ada", "digits", run, at)
+
+
+def test_changes_from_another_thread_are_coalesced() -> None:
+    async def listen() -> list[RunAt]:
+        hub = LiveHub()
+        subscription = hub.subscribe(lambda change: True)
+        thread = threading.Thread(target=lambda: [hub.publish(_change("a", at)) for at in range(1000)])
+        thread.start()
+        thread.join()
+        hub.publish(_change("b", 1))
+        return await subscription.next_changes(5)
+
+    assert asyncio.run(listen()) == [_change("a", 999), _change("b", 1)]
+
+
+def test_publishing_without_a_stream_does_nothing() -> None:
+    LiveHub().publish(_change("a", 1))
+
+
+def test_publishing_after_the_loop_has_ended_does_nothing() -> None:
+    hub = LiveHub()
+
+    async def listen() -> None:
+        hub.subscribe(lambda change: True)
+
+    asyncio.run(listen())
+    hub.publish(_change("a", 1))
+
+
+def test_silence_ends_after_the_time_given() -> None:
+    async def listen() -> list[RunAt]:
+        return await LiveHub().subscribe(lambda change: True).next_changes(0.01)
+
+    assert asyncio.run(listen()) == []
+
+
+def test_closing_wakes_streams_and_ends_later_ones() -> None:
+    async def listen() -> tuple[bool, bool]:
+        hub = LiveHub()
+        first = hub.subscribe(lambda change: True)
+        waiting = asyncio.ensure_future(first.next_changes(60))
+        await asyncio.sleep(0)
+        hub.close()
+        await waiting
+        return first.closed, hub.subscribe(lambda change: True).closed
+
+    assert asyncio.run(listen()) == (True, True)
