@@ -151,7 +151,7 @@ def test_projects_are_listed_with_their_runs(three: Any, tmp_path: Path) -> None
 
 def test_metrics_of_a_project_count_runs_and_points(three: Any) -> None:
     (loss,) = three.get("/api/v1/projects/ada/digits/metrics")["metrics"]
-    assert loss == {"key": "loss", "runs": 3, "points_max": 2, "type": "f64"}
+    assert loss == {"key": "loss", "runs": 3, "points_max": 2, "numbers": 6, "type": "f64"}
 
 
 @pytest.mark.parametrize(

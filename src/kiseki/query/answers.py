@@ -124,11 +124,12 @@ class RunDetail(Run, frozen=True, kw_only=True):
 
 
 class ProjectMetric(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric of a project: how many runs have it, and the most points that a run has of it."""
+    """One metric of a project: how many runs have it, the most points a run has of it, the numbers of all."""
 
     key: str
     runs: int
     points_max: int
+    numbers: int
     type: str
 
 

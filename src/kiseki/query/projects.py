@@ -58,6 +58,9 @@ def metrics_of(store: Store, entity: str, project: str) -> ProjectMetrics:
             metric_rows.c.key,
             func.count().label("runs"),
             func.max(metric_rows.c.points).label("points_max"),
+            func.sum(
+                metric_rows.c.count + metric_rows.c.nan + metric_rows.c.pinf + metric_rows.c.ninf
+            ).label("numbers"),
             func.min(metric_rows.c.type).label("first_type"),
             func.max(metric_rows.c.type).label("last_type"),
         )
@@ -75,6 +78,7 @@ def metrics_of(store: Store, entity: str, project: str) -> ProjectMetrics:
                 key=row.key,
                 runs=row.runs,
                 points_max=row.points_max,
+                numbers=int(row.numbers),
                 type=_common_type(row.first_type, row.last_type),
             )
             for row in rows
