@@ -47,7 +47,7 @@ def test_version_is_the_package_s(kiseki: Callable) -> None:
         (["nonsense"], "No such command 'nonsense'. (kiseki --help says what it takes)"),
         (["up", "--port", "x"], "Invalid value for '--port'"),
         (["show"], "Missing argument 'RUN|DIR'. (kiseki show --help says what it takes)"),
-        (["show", "a/b/c/d"], '"a/b/c/d" is no run: use entity/project/id, project/id, id or its folder'),
+        (["show", "a/b/c/d"], '"a/b/c/d" is no path: use entity/project/id, project/id or id'),
         (["sync", "/nowhere"], "no server named"),
         (["login"], "which server? kiseki login http://host:7117 (or set KISEKI_BASE_URL)"),
         (["rebuild", "/nowhere"], "no store in /nowhere: `kiseki up` makes one"),

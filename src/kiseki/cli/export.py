@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from kiseki.cli.target import find_run, run_directory
+from kiseki.cli.target import run_directory
 
 
 @click.command("export")
@@ -30,10 +30,7 @@ def command(run: str, keys: tuple[str, ...]) -> None:
     else:
         from kiseki.client.api import Api
 
-        api = Api()
-        found = find_run(api, run)
-        path = f"{found['entity']}/{found['project']}/{found['id']}"
-        rows = api.run(path).scan_history(keys=list(keys) or None)
+        rows = Api().run(run).scan_history(keys=list(keys) or None)
     _write(rows)
 
 

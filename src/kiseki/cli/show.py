@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kiseki.cli.output import duration_text, json_option, print_json, print_tree, state_text, time_text
-from kiseki.cli.target import find_run, run_directory
+from kiseki.cli.target import run_directory
 
 if TYPE_CHECKING:
     from kiseki.records.kinds import Header
@@ -28,7 +28,7 @@ def command(run: str, as_json: bool) -> None:
     else:
         from kiseki.client.api import Api
 
-        document = find_run(Api(), run)
+        document = dict(Api().run(run).document)
     if as_json:
         print_json(document)
     else:

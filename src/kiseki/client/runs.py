@@ -29,6 +29,11 @@ class Run:
         self._document = document
 
     @property
+    def document(self) -> Mapping[str, Any]:
+        """All that is known of the run, as `GET /api/v1/runs/{entity}/{project}/{id}` answers."""
+        return self._document
+
+    @property
     def id(self) -> str:
         """The run's id within its project."""
         return str(self._document["id"])
