@@ -1,21 +1,31 @@
-/** The one JSON encoding of numbers: `{"$float": "NaN"}` and `{"$int": "…"}` become numbers and bigints. */
+/** The one JSON encoding of values that JSON lacks (kiseki.records.numbers): NaN, ±inf, big integers, bytes. */
 
-export type Json = null | boolean | number | bigint | string | Json[] | { [key: string]: Json };
+export type Json = null | boolean | number | bigint | string | Uint8Array | Json[] | { [key: string]: Json };
+
+type Plain = null | boolean | number | string | Plain[] | { [key: string]: Plain };
 
 const FLOATS: Record<string, number> = { NaN, Infinity, "-Infinity": -Infinity };
 
-function revive(_key: string, value: unknown): unknown {
-  if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
-  const keys = Object.keys(value);
-  if (keys.length !== 1) return value;
-  const only = (value as Record<string, unknown>)[keys[0]!];
-  if (typeof only !== "string") return value;
-  if (keys[0] === "$float" && only in FLOATS) return FLOATS[only];
-  if (keys[0] === "$int" && /^-?\d+$/.test(only)) return BigInt(only);
-  return value;
-}
-
 /** Parse a body of the HTTP API. */
 export function parseJson(text: string): unknown {
-  return JSON.parse(text, revive);
+  return decode(JSON.parse(text) as Plain);
+}
+
+function decode(value: Plain): Json {
+  if (value === null || typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map(decode);
+  const keys = Object.keys(value);
+  if (keys.length === 1) {
+    const inner = value[keys[0]!]!;
+    if (keys[0] === "$float" && typeof inner === "string") return FLOATS[inner] ?? NaN;
+    if (keys[0] === "$int" && typeof inner === "string") return BigInt(inner);
+    if (keys[0] === "$bytes" && typeof inner === "string") return Uint8Array.from(atob(inner), (each) => each.charCodeAt(0));
+    // A map of the user's own whose only key looks like one of these tags.
+    if (keys[0] === "$map" && inner !== null && typeof inner === "object" && !Array.isArray(inner)) return decodeEach(inner);
+  }
+  return decodeEach(value);
+}
+
+function decodeEach(map: { [key: string]: Plain }): { [key: string]: Json } {
+  return Object.fromEntries(Object.entries(map).map(([key, item]) => [key, decode(item)]));
 }

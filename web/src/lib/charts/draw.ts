@@ -18,8 +18,8 @@ export interface Ink {
   color(line: Line): string;
 }
 
-// With many lines the bands would lie over each other as one fog.
-const FEW_LINES = 8;
+// The bands of many lines lie over each other: together they are as strong as those of a few.
+const FEW_LINES = 6;
 
 export function fitCanvas(canvas: HTMLCanvasElement, view: View): CanvasRenderingContext2D {
   const width = Math.round(view.width * view.ratio);
@@ -36,7 +36,7 @@ export function fitCanvas(canvas: HTMLCanvasElement, view: View): CanvasRenderin
 }
 
 export function drawLines(context: CanvasRenderingContext2D, lines: readonly Line[], view: View, ink: Ink): void {
-  const band = lines.length <= FEW_LINES ? ink.band : ink.band / 3;
+  const band = ink.band * Math.min(1, FEW_LINES / lines.length);
   context.lineJoin = "round";
   context.lineCap = "round";
   for (const line of lines) {

@@ -19,7 +19,7 @@ export function sectionsOf(keys: readonly string[]): Section[] {
   }
   return [...sections]
     .map(([name, members]) => ({ name, keys: members.sort(order.compare) }))
-    .sort((a, b) => order.compare(a.name, b.name));
+    .sort((a, b) => lead(a.name) - lead(b.name) || order.compare(a.name, b.name));
 }
 
 /** What a panel is called inside its section. */
@@ -40,7 +40,10 @@ export function searchKeys(keys: readonly string[], search: string): string[] {
   }
 }
 
-/** Whether a metric has numbers to draw: strings make no empty chart. */
-export function isCharted({ type }: { type: string }): boolean {
-  return type === "f64" || type === "i64" || type === "bool";
+/** What stands first: what is learnt, then how it holds. */
+const LEADING = ["", "train", "val", "valid", "validation", "eval", "test"];
+
+function lead(name: string): number {
+  const place = LEADING.indexOf(name.toLowerCase());
+  return place < 0 ? LEADING.length : place;
 }

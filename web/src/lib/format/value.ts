@@ -59,6 +59,7 @@ function plain(value: Json): string {
   if (value === null) return "None";
   if (typeof value === "string") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(plain).join(", ")}]`;
+  if (value instanceof Uint8Array) return `bytes (${value.length})`;
   if (typeof value === "object") {
     return `{${Object.entries(value)
       .map(([key, item]) => `${key}: ${plain(item)}`)

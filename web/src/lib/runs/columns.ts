@@ -70,7 +70,7 @@ export function valueIn(tree: JsonObject, path: string): Json | undefined {
   if (Object.hasOwn(tree, path)) return tree[path];
   for (let dot = path.indexOf("."); dot > 0; dot = path.indexOf(".", dot + 1)) {
     const child = tree[path.slice(0, dot)];
-    if (child !== null && typeof child === "object" && !Array.isArray(child)) {
+    if (child !== null && typeof child === "object" && !Array.isArray(child) && !(child instanceof Uint8Array)) {
       const found = valueIn(child, path.slice(dot + 1));
       if (found !== undefined) return found;
     }

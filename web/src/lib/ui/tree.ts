@@ -19,18 +19,22 @@ export function treeRows(tree: JsonObject, closed: ReadonlySet<string>, search: 
   const rows: TreeRow[] = [];
   for (const [key, value] of Object.entries(tree).sort(([a], [b]) => compare(a, b))) {
     const id = `${path}/${key}`;
-    const branch = value !== null && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length > 0;
+    const branch = isMap(value) && Object.keys(value).length > 0;
     if (!branch) {
       if (search && !`${id} ${leafText(value)}`.toLowerCase().includes(search)) continue;
       rows.push({ id, key, depth, value, branch: false, open: false, size: 0 });
       continue;
     }
     const open = search !== "" || !closed.has(id);
-    const below = open ? treeRows(value as JsonObject, closed, search, id, depth + 1) : [];
+    const below = open ? treeRows(value, closed, search, id, depth + 1) : [];
     if (search && below.length === 0) continue;
-    rows.push({ id, key, depth, value, branch: true, open, size: Object.keys(value as JsonObject).length }, ...below);
+    rows.push({ id, key, depth, value, branch: true, open, size: Object.keys(value).length }, ...below);
   }
   return rows;
+}
+
+function isMap(value: Json): value is JsonObject {
+  return value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof Uint8Array);
 }
 
 // What the SDK adds begins with an underscore and stands last.
@@ -47,6 +51,7 @@ function leafText(value: Json): string {
 export function copyText(value: Json, indent = ""): string {
   const deeper = `${indent}  `;
   if (Array.isArray(value)) return `[${value.map((item) => copyText(item, indent)).join(", ")}]`;
+  if (value instanceof Uint8Array) return JSON.stringify(`bytes (${value.length})`);
   if (value !== null && typeof value === "object") {
     const items = Object.entries(value).map(([key, item]) => `${deeper}${JSON.stringify(key)}: ${copyText(item, deeper)}`);
     return items.length === 0 ? "{}" : `{\n${items.join(",\n")}\n${indent}}`;
