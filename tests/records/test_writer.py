@@ -309,7 +309,7 @@ def test_a_deleted_directory_is_no_crash(new_writer: NewWriter, run_dir: Path) -
 
 
 def test_no_exception_harms_what_is_written(new_writer: NewWriter) -> None:
-    """Exceptions from a signal handler, wherever they strike: returned calls are in the file once, in order."""
+    """A signal handler raises, wherever it strikes: what returned is in the file once, in order."""
 
     class Struck(Exception):
         pass
