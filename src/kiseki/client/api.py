@@ -111,7 +111,7 @@ class Api:
     def request(self, method: str, path: str, body: object = None) -> Any:
         """Make one JSON call (`path` with its query, from `/api/v1/…` on) and return the decoded answer.
 
-        None where the answer is empty. Raises ApiError with the server's line, TransportError where none came.
+        None where the answer is empty. Raises ApiError with the server's line, TransportError if none came.
         """
         payload = b"" if body is None else to_json(body)
         headers = {"Accept": "application/json"}

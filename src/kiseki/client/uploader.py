@@ -27,6 +27,7 @@ _MIN_LIMIT: Final = 4 * 1024
 _PAUSE_MIN_S: Final = 0.5
 _PAUSE_MAX_S: Final = 10.0
 _OVERSIZE_PAUSE_S: Final = 60.0
+_MALFORMED_TRIES: Final = 2
 
 
 class Upload:
@@ -206,7 +207,8 @@ class Uploader:
         return False
 
     def _settle_part(self, upload: Upload, part: Part, answer: Answer, now: float) -> bool:
-        upload.url = answer.url or upload.url
+        if answer.url is not None:
+            upload.url = answer.url if "://" in answer.url else f"{self._transport.base_url}{answer.url}"
         if answer.status == protocol.TAKEN:
             upload.contact_at = now
             upload.following = answer.following
@@ -229,6 +231,8 @@ class Uploader:
             self._pause_upload(upload, now, self.unauthorized or "")
         elif answer.status in protocol.WAITING_STATUSES:
             self._pause_upload(upload, now, answer.error or f"the server is busy or full ({answer.status})")
+        elif answer.status == protocol.MALFORMED and upload.failures < _MALFORMED_TRIES:
+            self._pause_upload(upload, now, answer.error or "the server cannot read what was sent")
         else:
             reason = answer.error or f"the server answered {answer.status}"
             _stop(upload, f"{self._transport.base_url} refuses this run: {reason}")
