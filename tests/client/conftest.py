@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +67,48 @@ def write_run(tmp_path: Path) -> Callable[..., RecordWriter]:
         return records
 
     return write
+
+
+class RealServer:
+    """The real application over HTTP, served by a thread of this process."""
+
+    def __init__(self, folder: Path) -> None:
+        import uvicorn
+
+        from kiseki.app import create_instance
+
+        self.key = "kk_" + "1" * 40
+        self.instance = create_instance(
+            f"sqlite:///{folder / 'store.db'}", local_roots=False, local_key=self.key
+        )
+        config = uvicorn.Config(
+            self.instance.asgi, host="127.0.0.1", port=0, log_level="warning", lifespan="off"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """The base URL; "" until the socket listens."""
+        if not self._server.started:
+            return ""
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}"
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self.instance.close()
+
+
+@pytest.fixture
+def real_server(tmp_path: Path, wait_until: Callable[..., Any]) -> Iterator[RealServer]:
+    """A real server that follows no local folders and accepts `.key`."""
+    made = RealServer(tmp_path)
+    made.start()
+    wait_until(lambda: made.url)
+    yield made
+    made.close()
