@@ -28,6 +28,8 @@ class LocalPart:
     offset: int
     crc: int
     data: bytes
+    damage: str | None = None
+    """Why nothing after these bytes can be read."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def take(connection: Connection, store: Store, states: RunStates, part: Part | L
     has = (0, 0) if writer is None else (writer.offset, writer.crc)
     if (part.offset, part.crc) != has:
         return _answer(CONFLICT, state, writer)
+    if isinstance(part, LocalPart) and state is not None and writer is not None:
+        _note_file(state, writer, part)
     if not part.data:
         return _answer(TAKEN, state, writer)
     end_crc = crc32(part.data, part.crc)
@@ -83,6 +87,17 @@ def take(connection: Connection, store: Store, states: RunStates, part: Part | L
     assert writer is not None
     _put(connection, store, state, writer, part, end_crc)
     return _answer(TAKEN, state, writer)
+
+
+def _note_file(state: RunState, writer: WriterState, part: LocalPart) -> None:
+    """Where the file lies now, and where it is damaged; bytes that were sent before stay in the store."""
+    if writer.path != part.path or state.source_gone:
+        writer.path = part.path
+        state.source_gone = False
+        state.touch(writer)
+    if part.damage is not None and writer.damage is None and not part.data:
+        writer.damage = part.damage
+        state.touch(writer)
 
 
 def _put(

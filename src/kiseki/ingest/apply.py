@@ -25,7 +25,7 @@ def apply_bytes(
     """
     if writer.damage is not None or not data:
         return []
-    decoded = _decode(connection, writer, data, offset)
+    decoded = _decode(connection, tails, writer, data, offset)
     if decoded is None:
         return []
     header = writer.header
@@ -39,13 +39,15 @@ def apply_bytes(
         state.dirty_metrics |= add_block(state.metrics, block, stamps[low:high], header.writer)
     if writer.decoder is not None:
         writer.segment, writer.segment_offset = writer.decoder.segment, writer.decoder.segment_offset
-    tails.extend(writer.pk, decoded.blocks)
+    tails.extend(writer.pk, decoded.blocks, writer.sealed_to)
     state.touch(writer)
     return decoded.blocks
 
 
-def _decode(connection: Connection, writer: WriterState, data: bytes, offset: int) -> Decoded | None:
-    decoder = _decoder_at(connection, writer, offset)
+def _decode(
+    connection: Connection, tails: Tails, writer: WriterState, data: bytes, offset: int
+) -> Decoded | None:
+    decoder = _decoder_at(connection, tails, writer, offset)
     before = writer.segment_offset
     try:
         return decoder.feed(data, offset)
@@ -55,20 +57,20 @@ def _decode(connection: Connection, writer: WriterState, data: bytes, offset: in
     # The decoder lost its tables: a fresh one reads the segment again, up to the damage.
     writer.decoder = None
     writer.segment_offset = before
-    return _decoder_at(connection, writer, offset).feed(good, offset) if good else None
+    return _decoder_at(connection, tails, writer, offset).feed(good, offset) if good else None
 
 
-def _decoder_at(connection: Connection, writer: WriterState, offset: int) -> BlockDecoder:
+def _decoder_at(connection: Connection, tails: Tails, writer: WriterState, offset: int) -> BlockDecoder:
     """The writer's decoder, standing at byte `offset`: made from the segment's beginning where there is none.
     """
     decoder = writer.decoder
     if decoder is None:
         decoder = BlockDecoder(writer.header, writer.segment, writer.segment_offset)
         if offset > writer.segment_offset:
-            decoder.feed(
-                read_source(connection, writer.pk, writer.path, writer.segment_offset, offset),
-                writer.segment_offset,
-            )
+            start = writer.segment_offset
+            read = decoder.feed(read_source(connection, writer.pk, writer.path, start, offset), start)
+            if start == writer.sealed_to:
+                tails.put(writer.pk, read.blocks)
         writer.decoder = decoder
     return decoder
 

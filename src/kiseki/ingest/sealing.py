@@ -20,7 +20,8 @@ def due(writer: WriterState) -> bool:
 
 
 def seal_next(connection: Connection, store: Store, state: RunState, writer: WriterState) -> bool:
-    """Seal one segment of a writer; True where one more is due. Where its source is gone, nothing is sealed.
+    """Seal one segment of a writer; True where one more is due. Where its source is gone for good, nothing
+    is.
     """
     if not due(writer):
         return False
@@ -30,6 +31,9 @@ def seal_next(connection: Connection, store: Store, state: RunState, writer: Wri
     try:
         blocks = [b for b in store.tails.read(connection, stretch) if b.segment == writer.sealed_segments]
     except SourceGone:
+        if state.source_gone:
+            writer.sealed_to, writer.sealed_segments = writer.offset, writer.segment + 1
+            state.touch(writer)
         return False
     last = writer.sealed_segments >= writer.segment
     end = writer.offset if last or not blocks else blocks[-1].end

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,10 +15,14 @@ from sqlalchemy.exc import DBAPIError
 from kiseki.client.protocol import FULL, UNAVAILABLE, Answer, Part
 from kiseki.ingest.append import LocalPart, Taken, take
 from kiseki.ingest.flush import flush
-from kiseki.ingest.state import RunState, RunStates
+from kiseki.ingest.liveness import Contacts, mark_dead
+from kiseki.ingest.state import RunState, RunStates, WriterState
 from kiseki.store.database import Store
-from kiseki.store.errors import StoreBusy, StoreFull
+from kiseki.store.errors import StoreError, StoreFull
 from kiseki.store.tables import runs, writers
+
+SWEEP_SECONDS = 1.0
+"""How often silence is looked for, and the tails of ended writers are sealed."""
 
 _log = logging.getLogger("kiseki.ingest")
 
@@ -40,6 +44,7 @@ class Ingest:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.states = RunStates()
+        self.contacts = Contacts(store.opened_us)
         self.look_again: Callable[[str, str], None] | None = None
         """Asked before a question about a writer that is not followed is answered; set by LocalFollower."""
         self._listeners: list[Callable[[Change], None]] = []
@@ -50,7 +55,10 @@ class Ingest:
         store.writer.after_commit.append(self._committed)
         store.writer.on_rollback.append(self._rolled_back)
         self._changes: list[Change] = []
-        self.seal_ended()
+        self._closing = threading.Event()
+        store.write(self.contacts.load)
+        self._sweep = threading.Thread(target=self._sweep_on, name="kiseki-ingest-sweep", daemon=True)
+        self._sweep.start()
 
     def append(self, parts: Sequence[Part]) -> Future[list[Answer]]:
         """Answer each part, in order, once what it brought is on disk. The future never holds an exception.
@@ -80,6 +88,36 @@ class Ingest:
         self._submit(part, result.set_result)
         return result
 
+    def seen(self, uid: str, writer: str, *, alive: bool) -> Future[None]:
+        """A process on this machine was seen to be alive, or to be dead for good."""
+
+        def job(connection: Connection) -> None:
+            state = self.states.find(connection, uid)
+            found = None if state is None else state.writers.get(writer)
+            if state is None or found is None:
+                return
+            if alive:
+                self._alive(state, found)
+            elif not found.dead:
+                mark_dead(connection, state, found)
+                state.shown = self.contacts.shown(state)
+
+        return self.store.write(job)
+
+    def change_run(self, uid: str, change: Callable[[Connection, RunState], None]) -> Future[None]:
+        """Run `change(connection, state)` on a run in the writer thread; a dirty state is written."""
+
+        def job(connection: Connection) -> None:
+            state = self.states.find(connection, uid)
+            if state is not None:
+                change(connection, state)
+
+        return self.store.write(job)
+
+    def refresh(self) -> Future[None]:
+        """Bring the shown state of every run that may have fallen silent up to date, and tell the changes."""
+        return self.store.write(self._refresh)
+
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
         """Have `callback(change)` called after each commit, on the writer thread; returns how to stop that.
         """
@@ -92,10 +130,8 @@ class Ingest:
 
         def find(connection: Connection) -> list[tuple[str, str]]:
             query = select(writers.c.uid, writers.c.writer).where(
-                or_(
-                    writers.c.sealed_to < writers.c.segment_offset,
-                    writers.c.ended & (writers.c.sealed_to < writers.c.offset),
-                )
+                writers.c.sealed_to < writers.c.offset,
+                or_(writers.c.ended, writers.c.sealed_to < writers.c.segment_offset),
             )
             return [(uid, writer) for uid, writer in connection.execute(query)]
 
@@ -130,8 +166,37 @@ class Ingest:
 
     def close(self) -> None:
         """Let go of the store's hooks; what is queued is done when the store is closed."""
+        self._closing.set()
+        self._sweep.join()
         self._looking.shutdown(wait=True)
         self._listeners.clear()
+        self.store.write(lambda connection: self.contacts.write(connection, at_once=True))
+
+    def _alive(self, state: RunState, writer: WriterState) -> None:
+        self.contacts.note(writer.pk)
+        if state.shown != "running" and (shown := self.contacts.shown(state)) != state.shown:
+            state.shown = shown
+            state.touch()
+
+    def _refresh(self, connection: Connection) -> None:
+        query = select(runs.c.uid).where(runs.c.state == "running", runs.c.shown_state != "crashed")
+        for uid in connection.scalars(query).all():
+            state = self.states.find(connection, uid)
+            if state is not None and (shown := self.contacts.shown(state)) != state.shown:
+                state.shown = shown
+                state.touch()
+        self.contacts.write(connection)
+
+    def _sweep_on(self) -> None:
+        """Every second: who has fallen silent, and what of ended writers is to be sealed."""
+        while not self._closing.wait(SWEEP_SECONDS):
+            try:
+                self.refresh().result()
+                self.seal_ended().result()
+            except (StoreError, CancelledError):
+                continue
+            except Exception:
+                _log.exception("the sweep over running runs failed")
 
     def _seal_all(self, left: list[tuple[str, str]], done: Future[None]) -> None:
         if not left:
@@ -204,7 +269,11 @@ class Ingest:
 
     def _queue(self, part: Part | LocalPart, settle: Callable[[Answer], None]) -> None:
         def job(connection: Connection) -> Taken:
-            return take(connection, self.store, self.states, part)
+            taken = take(connection, self.store, self.states, part)
+            alive = bool(part.data) if isinstance(part, LocalPart) else part.live
+            if alive and taken.state is not None and taken.writer is not None:
+                self._alive(taken.state, taken.writer)
+            return taken
 
         def answered(future: Future[Taken]) -> None:
             if future.cancelled():
@@ -215,8 +284,8 @@ class Ingest:
 
         try:
             future = self.store.write(job, weight=len(part.data))
-        except StoreBusy as busy:
-            settle(Answer(status=UNAVAILABLE, error=str(busy)))
+        except StoreError as refused:
+            settle(Answer(status=UNAVAILABLE, error=str(refused)))
             return
         future.add_done_callback(answered)
 

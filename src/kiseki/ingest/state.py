@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, insert, select
 from kiseki.ingest.values import Value
 from kiseki.records.fold import OutdatedFold, RunFold
 from kiseki.records.kinds import DATA_ROLES, Header
-from kiseki.store.tables import metrics, projects, run_values, runs, writers
+from kiseki.store.tables import liveness, metrics, projects, run_values, runs, writers
 
 if TYPE_CHECKING:
     from kiseki.ingest.metrics import MetricState
@@ -227,7 +227,8 @@ def _load(connection: Connection, uid: str) -> RunState | None:
 
     state = RunState(row.id, row.project_id, row.entity, row.project, row.run_id, uid)
     state.at, state.shown, state.source_gone = row.at, row.shown_state, row.source_gone
-    for found in connection.execute(select(writers).where(writers.c.run_pk == row.id)):
+    query = select(writers, liveness.c.dead_us).outerjoin(liveness, liveness.c.writer_pk == writers.c.id)
+    for found in connection.execute(query.where(writers.c.run_pk == row.id)):
         state.writers[found.writer] = WriterState(
             pk=found.id,
             header=_decode_header(found.header),
@@ -240,6 +241,7 @@ def _load(connection: Connection, uid: str) -> RunState | None:
             sealed_segments=found.sealed_segments,
             ended=found.ended,
             damage=found.damage,
+            dead=found.dead_us is not None,
         )
     for found in connection.execute(select(metrics).where(metrics.c.run_pk == row.id)):
         state.metrics[found.key] = MetricState.of_row(found)

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
     type_coerce,
 )
 from sqlalchemy.types import TypeDecorator
@@ -156,6 +157,7 @@ writers = Table(
     Column("version", Integer, nullable=False, default=DERIVED_VERSION),
     UniqueConstraint("uid", "writer"),
     Index("ix_writers_run_pk", "run_pk"),
+    Index("ix_writers_unsealed", "id", sqlite_where=text('"sealed_to" < "offset"')),
 )
 
 liveness = Table(

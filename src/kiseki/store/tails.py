@@ -94,11 +94,14 @@ class Tails:
             if blocks:
                 self._hold(writer_pk, _Tail([]), blocks)
 
-    def extend(self, writer_pk: int, blocks: Sequence[Block]) -> None:
-        """Append what was just decoded, if the tail is held up to there; else it is filled when asked for."""
+    def extend(self, writer_pk: int, blocks: Sequence[Block], sealed_to: int) -> None:
+        """Append what was just decoded, if the tail is held up to there or begins there, at byte `sealed_to`.
+        """
         with self._lock:
             tail = self._tails.get(writer_pk)
-            if tail is not None and blocks and tail.end == blocks[0].start:
+            if tail is None and blocks and blocks[0].start == sealed_to:
+                self._hold(writer_pk, _Tail([]), blocks)
+            elif tail is not None and blocks and tail.end == blocks[0].start:
                 self._weight -= tail.weight
                 self._hold(writer_pk, tail, blocks)
 

@@ -173,6 +173,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("uid", "writer", name=op.f("uq_writers_uid_writer")),
     )
     op.create_index("ix_writers_run_pk", "writers", ["run_pk"], unique=False)
+    op.create_index(
+        "ix_writers_unsealed", "writers", ["id"], unique=False, sqlite_where=sa.text('"sealed_to" < "offset"')
+    )
     op.create_table(
         "chunks",
         sa.Column("id", sa.Integer(), nullable=False),
