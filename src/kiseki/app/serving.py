@@ -101,6 +101,8 @@ def _serve_on(
                 link = f"{outside_url(host, port)}{base_path}/?token={instance.auth.issue_token()}"
                 _announce_first_key(instance, announce)
             announce(f"Kiseki is up: {link}" + ("" if inside else "  (opens one browser, once)"))
+            if instance.follower is not None:
+                instance.follower.start()
             if open_browser:
                 _open_browser(link)
             server.run(sockets=[listener])
