@@ -25,7 +25,7 @@ _REQUEST_PARTS: Final = 512
 _ENVELOPE: Final = 512
 _MIN_LIMIT: Final = 4 * 1024
 _PAUSE_MIN_S: Final = 0.5
-_PAUSE_MAX_S: Final = 10.0
+_PAUSE_MAX_S: Final = 5.0
 _OVERSIZE_PAUSE_S: Final = 60.0
 _MALFORMED_TRIES: Final = 2
 
@@ -326,7 +326,7 @@ def _stop(upload: Upload, error: str) -> None:
 
 
 def _backoff(failures: int) -> float:
-    """Half a second, doubled with each failure up to ten, spread so that a thousand clients do not meet."""
+    """Half a second, doubled with each failure up to five, spread so that a thousand clients do not meet."""
     return min(_PAUSE_MAX_S, _PAUSE_MIN_S * 2.0 ** min(failures - 1, 10)) * random.uniform(0.75, 1.25)
 
 
