@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import type { Plugin } from "vite";
@@ -8,11 +10,12 @@ function packed(): Plugin {
   return {
     name: "packed",
     apply: "build",
-    generateBundle(_options, bundle) {
-      for (const [fileName, file] of Object.entries(bundle)) {
+    // Only what lies on disk is final: Vite still edits chunks after `generateBundle`.
+    writeBundle(options, bundle) {
+      for (const fileName of Object.keys(bundle)) {
         if (!/\.(js|css)$/.test(fileName)) continue;
-        const source = gzipSync(file.type === "chunk" ? file.code : file.source, { level: 9 });
-        this.emitFile({ type: "asset", fileName: `${fileName}.gz`, source });
+        const path = join(options.dir ?? ".", fileName);
+        writeFileSync(`${path}.gz`, gzipSync(readFileSync(path), { level: 9 }));
       }
     },
   };
