@@ -30,7 +30,7 @@ function wallLabel(time: number, step: number): string {
 
 /** uPlot's options for the ticks of an x axis. */
 export function axisTicks(axis: XAxis): Pick<uPlot.Axis, "values" | "space" | "incrs"> {
-  if (axis === "_step") return { space: 52, values: (_plot, ticks, _axis, _space, step) => tickLabels(ticks, step) };
+  if (axis === "_step") return { space: 44, values: (_plot, ticks, _axis, _space, step) => tickLabels(ticks, step) };
   const label = axis === "_runtime" ? clockLabel : wallLabel;
   return {
     space: 72,

@@ -1,6 +1,9 @@
 /** Places the names of lines at their ends so that none covers another. */
+import { measure } from "../theme/tokens";
 import { scaleOf, type View } from "./draw";
 import type { Line } from "./lines";
+
+const LABEL_GAP = 5;
 
 export interface EndLabel {
   line: Line;
@@ -9,7 +12,7 @@ export interface EndLabel {
   top: number;
 }
 
-export function endLabels(lines: readonly Line[], view: View, gutter: number, lineHeight: number): EndLabel[] {
+export function endLabels(lines: readonly Line[], view: View, lineHeight: number): EndLabel[] {
   const scale = scaleOf(view);
   const labels: EndLabel[] = [];
   for (const line of lines) {
@@ -19,13 +22,24 @@ export function endLabels(lines: readonly Line[], view: View, gutter: number, li
     if (i < 0 || x[i]! < view.x[0]) continue;
     labels.push({
       line,
-      left: Math.min(scale.x(x[i]!), view.width) + 6,
+      left: Math.min(scale.x(x[i]!), view.width) + LABEL_GAP,
       top: Math.min(view.height, Math.max(0, scale.y(y[i]!))),
     });
   }
   labels.sort((a, b) => a.top - b.top);
   spread(labels, lineHeight, view.height);
-  return labels.map((label) => ({ ...label, left: Math.min(label.left, view.width + gutter) }));
+  return labels;
+}
+
+let ruler: CanvasRenderingContext2D | null = null;
+
+/** Room that the longest of these names needs beside the plot area, CSS pixels; at most the token's. */
+export function gutterFor(names: readonly string[]): number {
+  ruler ??= document.createElement("canvas").getContext("2d");
+  if (!ruler) return measure("label-gutter");
+  ruler.font = `${measure("text-xs")}px ${getComputedStyle(document.body).fontFamily}`;
+  const widest = names.reduce((most, name) => Math.max(most, ruler!.measureText(name).width), 0);
+  return Math.min(measure("label-gutter"), Math.ceil(widest)) + measure("label-mark");
 }
 
 /** Push labels down, then back up from the lower edge, until they are `gap` apart. */

@@ -41,6 +41,7 @@ export class Plot {
   #emphasis: string | null = null;
   #marked: number | null = null;
   #paint: Record<string, string> = {};
+  #sizes = { line: 1, strong: 2, point: 3, band: 0, dimmed: 1 };
   #foreignCursor = false;
   #frame = 0;
 
@@ -73,6 +74,7 @@ export class Plot {
   setColors(): void {
     const wanted = ["ink-quiet", "grid", "border", "ink", ...Array.from({ length: 20 }, (_, i) => runColorToken(i))];
     this.#paint = colors(wanted);
+    this.#sizes = { line: measure("line-width"), strong: measure("line-width-emphasis"), point: measure("point-radius"), band: measure("band"), dimmed: measure("dimmed") };
     this.#plot.redraw(false, true);
     this.#drawBase();
     this.#drawTop();
@@ -88,7 +90,7 @@ export class Plot {
     if (run === this.#emphasis) return;
     this.#emphasis = run;
     const present = run !== null && this.#lines.some((line) => line.run === run);
-    this.#base.style.opacity = present && this.#lines.length > 1 ? String(measure("dimmed")) : "";
+    this.#base.style.opacity = present && this.#lines.length > 1 ? String(this.#sizes.dimmed) : "";
     this.#drawTop();
   }
 
@@ -130,9 +132,9 @@ export class Plot {
 
   #ink(emphasised: boolean): Ink {
     return {
-      lineWidth: measure(emphasised ? "line-width-emphasis" : "line-width"),
-      pointRadius: measure("point-radius"),
-      band: measure("band"),
+      lineWidth: emphasised ? this.#sizes.strong : this.#sizes.line,
+      pointRadius: this.#sizes.point,
+      band: this.#sizes.band,
       color: (line) => this.#paint[runColorToken(line.color)]!,
     };
   }

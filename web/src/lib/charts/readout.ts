@@ -13,8 +13,9 @@ export interface Reading {
   nan: number;
   pinf: number;
   ninf: number;
-  /** Middle of the bucket. */
-  x: number;
+  /** The bucket's first and last x. */
+  xFirst: number;
+  xLast: number;
 }
 
 export interface Readout {
@@ -44,7 +45,8 @@ export function readAt(lines: readonly Line[], x: number, nearest: Line | null):
       nan: nan[i]!,
       pinf: pinf[i]!,
       ninf: ninf[i]!,
-      x: data.x[i]!,
+      xFirst: data.series.xFirst[i]!,
+      xLast: data.series.xLast[i]!,
     });
   }
   readings.sort((a, b) => rank(b) - rank(a));

@@ -3,6 +3,8 @@ import type { Json } from "../api/numbers";
 
 export const ABSENT = "—";
 const MINUS = "−";
+/** What fits beside the y axis. */
+const LONGEST_TICK = 7;
 const UNITS = ["", "k", "M", "G", "T", "P"];
 
 function trimZeros(digits: string): string {
@@ -35,16 +37,34 @@ export function shortNumber(value: number | bigint): string {
 /** Tick labels of an axis: as many decimals as its step needs, so that no two neighbours read the same. */
 export function tickLabels(ticks: readonly number[], step: number): string[] {
   const largest = ticks.reduce((most, tick) => Math.max(most, Math.abs(tick)), 0);
-  if (largest > 0 && (largest < 1e-3 || largest >= 1e15)) {
-    return ticks.map((tick) => (tick === 0 ? "0" : tick.toExponential(Math.abs(tick) % 1 ? 1 : 0).replace(/-/g, MINUS)));
-  }
   const power = largest >= 1e4 && step >= 1 ? Math.min(5, Math.floor(Math.log10(largest) / 3)) : 0;
   const unit = 1000 ** power;
-  const decimals = Math.min(12, Math.max(0, -Math.floor(Math.log10(step / unit) + 1e-9)));
-  return ticks.map((tick) => {
+  const decimals = decimalsOf(step / unit);
+  const labels = ticks.map((tick) => {
     const digits = trimZeros(Math.abs(tick / unit).toFixed(decimals));
     return digits === "0" ? "0" : (tick < 0 ? MINUS : "") + digits + UNITS[power]!;
   });
+  return labels.every((label) => label.length <= LONGEST_TICK) ? labels : ticks.map((tick) => scientific(tick, step));
+}
+
+function scientific(value: number, step: number): string {
+  if (Math.abs(value) < step / 1e6) return "0";
+  const digits = Math.floor(Math.log10(Math.abs(value))) - Math.floor(Math.log10(step)) + decimalsOf(step / 10 ** Math.floor(Math.log10(step)));
+  const [mantissa, exponent] = value.toExponential(Math.min(12, Math.max(0, digits))).split("e");
+  return `${trimZeros(mantissa!)}e${exponent!.replace("+", "")}`.replace(/-/g, MINUS);
+}
+
+/** Decimals that write `step` exactly: 2 for 0.25. */
+function decimalsOf(step: number): number {
+  let decimals = 0;
+  while (decimals < 12 && Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) > 1e-6 * step * 10 ** decimals) decimals++;
+  return decimals;
+}
+
+/** A value for a wide place: whole numbers with all their digits, others in four. */
+export function readableValue(value: Json): string {
+  const whole = typeof value === "bigint" || (typeof value === "number" && Number.isSafeInteger(value));
+  return whole ? String(value).replace("-", MINUS) : shortValue(value);
 }
 
 /** Every digit of a value, as Python would print it; for hover and copying. */
