@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from kiseki.records.kinds import State
@@ -27,6 +28,14 @@ def _verdicts(trainer: Any) -> list[tuple[str, str | None]]:
     return found
 
 
+def _watches(pid: int) -> bool:
+    """Whether the process holds a pidfd."""
+    try:
+        return any("pidfd" in os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:  # One was closed meanwhile.
+        return False
+
+
 def test_a_killed_training_is_shown_as_crashed(world: Any, wait_until: Wait) -> None:
     world.sidecar()
     trainer = world.trainer()
@@ -34,7 +43,9 @@ def test_a_killed_training_is_shown_as_crashed(world: Any, wait_until: Wait) -> 
     trainer.kill()
     wait_until(lambda: trainer.run().fold.state == "crashed")
     assert _verdicts(trainer) == [("crashed", trainer.writer)]
-    assert f"process {trainer.process.pid} ended without finish" in (trainer.run().fold.reason or "")
+    told = f"process {trainer.process.pid} was ended by SIGKILL"  # By Linux 6.15 and later.
+    untold = f"process {trainer.process.pid} ended without finish"
+    assert trainer.run().fold.reason in (told, untold)
     assert trainer.run().fold.rows == 100
     wait_until(lambda: not world.pointers())
 
@@ -45,6 +56,18 @@ def test_an_exit_without_finish_is_shown_as_crashed(world: Any, wait_until: Wait
     trainer.do("log 5")
     trainer.leave()
     wait_until(lambda: trainer.run().fold.state == "crashed")
+
+
+def test_a_terminated_training_is_shown_as_killed(world: Any, wait_until: Wait) -> None:
+    world.sidecar()
+    trainer = world.trainer()
+    trainer.do("log 5")
+    wait_until(lambda: _watches(world.sidecars[0].pid))
+    trainer.process.terminate()
+    trainer.process.wait()
+    wait_until(lambda: trainer.run().fold.state != "running")
+    if trainer.run().fold.exit_code is not None:  # The kernel tells how a process ended.
+        assert (trainer.run().fold.state, trainer.run().fold.exit_code) == ("killed", 128 + signal.SIGTERM)
 
 
 def test_a_finished_training_is_not_judged(world: Any, wait_until: Wait) -> None:

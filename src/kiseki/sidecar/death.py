@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 from pathlib import Path
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -13,6 +14,12 @@ import msgspec
 from kiseki.records.framing import FRAME, MAGIC, PRELUDE_BYTES
 from kiseki.records.kinds import Header, State
 from kiseki.records.reader import Follower
+from kiseki.system.exit_status import (
+    ExitStatus,
+    exit_status,
+    memory_events_path,
+    out_of_memory_kills,
+)
 from kiseki.system.process import PidWatch, ProcessId, is_alive
 
 _TAIL: Final = 4096
@@ -22,31 +29,56 @@ _MAX_WATCHES: Final = 96
 _decode_state = msgspec.msgpack.Decoder(State).decode
 
 
+class Cause(NamedTuple):
+    """Why a process ended, as far as the kernel tells."""
+
+    status: ExitStatus | None = None
+    out_of_memory: bool = False
+    """Meanwhile a process of its cgroup was killed because memory ran out."""
+
+
+class _Watched(NamedTuple):
+    watch: PidWatch
+    memory_events: str | None
+    memory_kills: int
+
+
 class Deaths:
     """Which of the watched processes have ended: by pidfd up to a limit of descriptors, else by asking."""
 
     def __init__(self) -> None:
-        self._watches: dict[ProcessId, PidWatch] = {}
+        self._watches: dict[ProcessId, _Watched] = {}
 
     def watch(self, process: ProcessId) -> None:
         """Watch a process; nothing happens where it is watched already."""
         if process not in self._watches and len(self._watches) < _MAX_WATCHES and is_alive(process):
-            self._watches[process] = PidWatch(process)
+            events = memory_events_path(process.pid)
+            self._watches[process] = _Watched(PidWatch(process), events, out_of_memory_kills(events))
 
     def forget_all_but(self, processes: set[ProcessId]) -> None:
         """Give back the descriptors of processes that nobody asks about any more."""
         for process in self._watches.keys() - processes:
-            self._watches.pop(process).close()
+            self._watches.pop(process).watch.close()
 
     def has_ended(self, process: ProcessId) -> bool:
         """Whether the process is known to be dead; False where that cannot be known."""
-        watch = self._watches.get(process)
-        return watch.ended() if watch is not None else is_alive(process) is False
+        watched = self._watches.get(process)
+        return watched.watch.ended() if watched is not None else is_alive(process) is False
+
+    def cause(self, process: ProcessId) -> Cause:
+        """Return why an ended process ended; all unknown where it was not watched while it lived."""
+        watched = self._watches.get(process)
+        if watched is None:
+            return Cause()
+        descriptor = watched.watch.fileno()
+        status = None if descriptor is None else exit_status(descriptor)
+        killed = out_of_memory_kills(watched.memory_events) > watched.memory_kills
+        return Cause(status, killed)
 
     def register(self, poll: select.poll) -> None:
         """Let `poll` return when a watched process ends."""
-        for watch in self._watches.values():
-            descriptor = watch.fileno()
+        for watched in self._watches.values():
+            descriptor = watched.watch.fileno()
             if descriptor is not None:
                 poll.register(descriptor, select.POLLIN)
 
@@ -102,16 +134,47 @@ def read_end(path: Path) -> End:
         follower.close()
 
 
-def verdict(header: Header, t: int, damage: str | None) -> State:
+def verdict(header: Header, t: int, damage: str | None, cause: Cause) -> State:
     """Return the record that says how a writer ended which left no word of its own; `t` is its time in µs.
 
     A fork's child that ends without `finish` is nothing out of the ordinary; the run's own process is.
     """
-    ordinary = header.role != "train" or not header.primary
-    reason = f"process {header.pid} ended without finish"
+    if header.role != "train" or not header.primary:
+        state = "finished"
+    elif cause.status is not None and cause.status.signal in (signal.SIGINT, signal.SIGTERM):
+        state = "killed"
+    else:
+        state = "crashed"
+    reason = f"process {header.pid} {_describe(cause)}"
     if damage is not None:
         reason += f"; its file is {damage}"
-    return State(t, "finished" if ordinary else "crashed", None, reason, header.writer)
+    return State(t, state, _exit_code(cause.status), reason, header.writer)
+
+
+def _describe(cause: Cause) -> str:
+    status = cause.status
+    if status is None:
+        how = "ended without finish"
+    elif status.signal is not None:
+        how = f"was ended by {_signal_name(status.signal)}"
+    else:
+        how = f"exited with {status.code} without finish"
+    by_kernel = status is None or status.signal == signal.SIGKILL
+    return f"{how}: memory ran out" if cause.out_of_memory and by_kernel else how
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _exit_code(status: ExitStatus | None) -> int | None:
+    """The code as a shell says it: 128 and the signal's number where a signal ended the process."""
+    if status is None:
+        return None
+    return status.code if status.signal is None else 128 + status.signal
 
 
 def _own_final_state(payload: bytes) -> State | None:

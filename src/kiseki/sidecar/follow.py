@@ -111,7 +111,8 @@ class RunFollow:
                 last = read_end(follow.path)
                 if last.state is None:
                     own = self._open_own(follow.header)
-                    own.append(verdict(follow.header, own.now(), last.damage))
+                    cause = deaths.cause(follow.process)
+                    own.append(verdict(follow.header, own.now(), last.damage, cause))
             follow.end()
             dead.append(follow)
         return dead
