@@ -63,10 +63,16 @@ def _serve_with_live_run(host: str, port: int, browser: bool) -> None:
     import subprocess
 
     from kiseki.app import serve
+    from kiseki.system.owner import read_owner
+    from kiseki.system.paths import store_dir
 
+    served_already = read_owner(store_dir()) is not None
     live = subprocess.Popen([sys.executable, "-m", "kiseki.cli.demo"], stdin=subprocess.DEVNULL)
     try:
         serve(None, host=host, port=port, open_browser=browser, announce=click.echo)
+        if served_already:
+            click.echo("one run goes on for five minutes; Ctrl-C ends it")
+            live.wait()
     finally:
         if live.poll() is None:
             live.send_signal(signal.SIGINT)
