@@ -1,0 +1,52 @@
+"""The documentation is held against the code: its links lead somewhere, its commands and settings exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from kiseki.cli.program import program
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+    missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    assert missing == []
+
+
+def test_commands_and_their_options_exist() -> None:
+    context = click.Context(program)
+    for page in PAGES:
+        for line in re.findall(
+            r"\bkiseki ((?:up|demo|runs|show|export|sync|login|key|rebuild|doctor)\b[^`\n]*)",
+            page.read_text(),
+        ):
+            name, *words = line.split()
+            command = program.get_command(context, name)
+            assert command is not None
+            known = {
+                option
+                for parameter in command.params
+                for option in (*parameter.opts, *parameter.secondary_opts)
+            }
+            for option in re.findall(r"(?<!\S)--[a-z][a-z-]*", " ".join(words)):
+                assert option in known, f"{page.name}: kiseki {line}"
+
+
+def test_python_in_the_pages_is_python() -> None:
+    for page in PAGES:
+        for code in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+            ast.parse(code)
+
+
+def test_every_command_is_in_the_changelog() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert all(f"`{name}`" in text for name in program.list_commands(click.Context(program)))
