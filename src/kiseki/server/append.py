@@ -38,7 +38,8 @@ async def append(context: Context, call: Call) -> Response:
         )
     refused = await _refused_parts(context, call, request.parts)
     taken = [part for index, part in enumerate(request.parts) if index not in refused]
-    done = iter(await asyncio.wrap_future(context.ingest.append(taken)))
+    said = await asyncio.wrap_future(context.ingest.append(taken))
+    done = iter(said)
     unauthorized = Answer(status=protocol.UNAUTHORIZED, error=_NO_KEY)
     answers = [unauthorized if index in refused else next(done) for index in range(len(request.parts))]
     return _respond(context, call, answers)
