@@ -106,10 +106,10 @@ def _curves(config: dict[str, Any], source: random.Random) -> Iterator[dict[str,
     loss = chance
     for step in range(_STEPS):
         if rate > 1 and step > 60:
-            loss *= 1.06
+            loss *= 1.02
         else:
             loss += (floor - loss) * 0.015 + source.gauss(0, 0.012) * loss
-        lost = loss > 1e4
+        lost = loss > 8
         accuracy = max(0.01, 1 - loss / chance)
         row = {
             "train/loss": math.nan if lost else loss,
