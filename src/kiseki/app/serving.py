@@ -34,6 +34,9 @@ _LOCK_WAIT_S: Final = 10.0
 _GRACE_S: Final = 1
 """For how many seconds requests under way may go on when the server ends."""
 
+_KEEP_ALIVE_S: Final = 75
+"""How long a silent connection stays open: well above the 5 s after which a sidecar says that its runs live."""
+
 
 def serve(
     store_dir: Path | None,
@@ -156,6 +159,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_S,
+                timeout_keep_alive=_KEEP_ALIVE_S,
             )
         )
         self._hub: LiveHub = instance.hub

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _READ: Final = 64 * 1024
 _MAX_HEAD: Final = 64 * 1024
+_CONNECT_S: Final = 10.0
 
 
 class HttpError(Exception):
@@ -113,8 +114,9 @@ class Connection:
 
     def _open(self) -> None:
         peer = self._proxy or self._address
-        raw = socket.create_connection((peer.host, peer.port), self._timeout)
+        raw = socket.create_connection((peer.host, peer.port), min(self._timeout, _CONNECT_S))
         try:
+            raw.settimeout(self._timeout)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             self._socket = raw
