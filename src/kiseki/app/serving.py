@@ -35,7 +35,7 @@ _GRACE_S: Final = 1
 """For how many seconds requests under way may go on when the server ends."""
 
 _KEEP_ALIVE_S: Final = 75
-"""How long a silent connection stays open: well above the 5 s after which a sidecar says that its runs live."""
+"""How long a silent connection stays open: above the 5 s after which a sidecar lists its live runs."""
 
 
 def serve(
