@@ -57,6 +57,20 @@ def test_a_writer_with_a_living_sidecar_is_left_to_it(server: Any, serve: Any, w
         assert sync_directory(records.path.parent, HttpTransport(url)).sent == records.position
 
 
+def test_a_run_that_ended_is_sent_though_its_sidecar_lives(server: Any, serve: Any, write_run: Write) -> None:
+    """The sidecar may have stopped this run's upload for good, with a wrong key or another server."""
+    records = write_run(5)
+    spool = spool_dir("lock-of-a-test")
+    lock = FileLock(spool / "lock")
+    with serve(server) as url:
+        pointer = {"mode": "online", "base_url": url, "writer": records.path.stem}
+        (spool / f"{records.path.stem}.json").write_text(json.dumps(pointer))
+        assert lock.acquire()
+        report = sync_directory(records.path.parent, HttpTransport(url))
+        assert (report.left_to_sidecar, report.sent) == (0, records.position)
+        lock.release()
+
+
 def test_a_damaged_file_is_sent_up_to_its_damage(server: Any, serve: Any, write_run: Write) -> None:
     path = write_run(20).path
     whole = path.read_bytes()

@@ -68,17 +68,19 @@ def sync_directory(
     be read. What was sent until then stays sent.
     """
     uploads, left_to_sidecar, damage = [], 0, []
+    files: list[tuple[Path, Header]] = []
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         try:
-            header = _read_header(path)
+            files.append((path, _read_header(path)))
         except (Damaged, Incomplete) as error:
             damage.append(f"{path.name}: {error}")
-            continue
-        if header.mode == "online" and _has_sidecar(header.writer, transport.base_url):
+    # A sidecar outlives its runs, and may have given one up (a wrong key): only a live run is left to it.
+    training = any(_is_alive(header) for _, header in files if header.role == "train")
+    for path, header in files:
+        if training and header.mode == "online" and _has_sidecar(header.writer, transport.base_url):
             left_to_sidecar += 1
             continue
-        live = is_alive(ProcessId(header.pid, header.pid_start, header.boot_id, header.pid_ns)) is True
-        upload = Upload(header.run_uid, header.writer, path, live=live)
+        upload = Upload(header.run_uid, header.writer, path, live=_is_alive(header))
         upload.size = upload.source.size()
         uploads.append(upload)
     if not uploads and not left_to_sidecar and not damage:
@@ -130,6 +132,10 @@ def _damage(upload: Upload) -> str | None:
 def _read_header(path: Path) -> Header:
     with open(path, "rb", buffering=0) as file:
         return read_header(file.read(_HEADER_READ))[0]
+
+
+def _is_alive(header: Header) -> bool:
+    return is_alive(ProcessId(header.pid, header.pid_start, header.boot_id, header.pid_ns)) is True
 
 
 class _Pointer(msgspec.Struct):
