@@ -43,7 +43,7 @@ def test_what_was_added_since_is_caught_up(tmp_path: Path) -> None:
     record_root(root)
     with embedded():
         pass
-    record_run(root / "run-20250101_000001-run2")
+    record_run(root / "run-20250101_000001-run2", "run2")
     with embedded() as instance:
         assert _ask(instance.asgi, "/api/v1/projects/ada/digits/runs/count") == {"count": 2}
 

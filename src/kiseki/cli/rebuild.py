@@ -29,5 +29,5 @@ def command(directory: Path | None) -> None:
     from kiseki.app import embedded
 
     with embedded(folder) as instance:
-        instance.ingest.rebuild(None)
+        instance.ingest.rebuild(None).result()
     click.echo(f"rebuilt {folder}")
