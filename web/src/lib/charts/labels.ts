@@ -39,7 +39,7 @@ export function gutterFor(names: readonly string[]): number {
   if (!ruler) return measure("label-gutter");
   ruler.font = `${measure("text-xs")}px ${getComputedStyle(document.body).fontFamily}`;
   const widest = names.reduce((most, name) => Math.max(most, ruler!.measureText(name).width), 0);
-  return Math.min(measure("label-gutter"), Math.ceil(widest)) + measure("label-mark");
+  return Math.min(measure("label-gutter"), Math.ceil(widest) + 2) + measure("label-mark");
 }
 
 /** Push labels down, then back up from the lower edge, until they are `gap` apart. */

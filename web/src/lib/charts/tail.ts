@@ -18,8 +18,9 @@ export function joinTail(known: Series, tail: Series): Series | null {
   let keep = length;
   if (tail.xFirst[from]! <= end) {
     const samePoint = tail.xLast[from] === end && tail.xFirst[from] === end && known.xFirst[length - 1] === end;
-    if (!samePoint) return tail.xLast[from] === end && from + 1 < tail.length ? append(known, length, tail, from + 1) : null;
-    keep = length - 1;
+    if (samePoint) keep = length - 1;
+    else if (tail.xLast[from] !== end) return null;
+    else if (++from === tail.length) return known;
   }
   return append(known, keep, tail, from);
 }

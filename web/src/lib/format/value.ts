@@ -4,7 +4,7 @@ import type { Json } from "../api/numbers";
 export const ABSENT = "—";
 const MINUS = "−";
 /** What fits beside the y axis. */
-const LONGEST_TICK = 7;
+const LONGEST_TICK = 6;
 const UNITS = ["", "k", "M", "G", "T", "P"];
 
 function trimZeros(digits: string): string {

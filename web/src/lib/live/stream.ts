@@ -59,7 +59,7 @@ export function followStream(url: string, events: StreamEvents): () => void {
         signal: controller.signal,
       });
       if (response.status === 401) reason = "unauthorized";
-      if (response.ok && response.body) {
+      if (response.ok && response.body && !closed) {
         attempt = 0;
         events.open();
         await read(response.body);

@@ -19,7 +19,7 @@ export interface RunColumn {
 const FIXED: Record<string, RunColumn> = {
   state: { key: "state", kind: "state", label: null, numeric: false, width: "cell-state" },
   created: { key: "created", kind: "created", label: null, numeric: true, width: "cell-time" },
-  runtime: { key: "runtime", kind: "runtime", label: null, numeric: true, width: "cell-time" },
+  runtime: { key: "runtime", kind: "runtime", label: null, numeric: true, width: "cell-duration" },
   notes: { key: "notes", kind: "notes", label: null, numeric: false, width: "cell-text" },
   tags: { key: "tags", kind: "tags", label: null, numeric: false, width: "cell-text" },
 };
