@@ -26,7 +26,7 @@ from .framing import (
 )
 from .kinds import ROW, Clock, Gap, Header, Key, Segment, Written
 from .reader import MAX_SHAPES, MAX_STEP, decode_kind
-from .values import Skipped, flatten_row, to_storable
+from .values import FlatRow, Skipped, flatten_row, to_storable
 
 WAITING_BYTES = 16 * 1024 * 1024
 """How many bytes wait in memory while the file cannot be written."""
@@ -76,6 +76,10 @@ class RecordWriter:
         self._fd = fd
         self._inode = os.fstat(fd).st_ino
         self._on_trouble = on_trouble
+        self.row_time = 0
+        """Time of the newest row: µs since the header."""
+        self.row_flattened: FlatRow | None = None
+        """The newest row as it was stored, where `log_row` answered with a list."""
         self._origin_ns = header.boot_ns
         self._base_ns = header.wall_ns
         self._step = header.step
@@ -150,7 +154,10 @@ class RecordWriter:
         return (boot_ns() - self._origin_ns) // 1000
 
     def log_row(self, data: Mapping[Any, Any], step: int) -> Sequence[Skipped]:
-        """Append one row; returns the values that could not be stored, mostly none.
+        """Append one row; returns the values that could not be stored.
+
+        The answer is the empty tuple where all keys were strings and all values float, int, str, bool or None
+        of exactly that type; else a list, mostly empty.
 
         `step` is a signed 64-bit integer, else ValueError or TypeError. Nested dictionaries are flattened,
         see `flatten_row`. Raises TooLarge for a row of more than 16 MiB and ValueError on a closed writer.
@@ -193,6 +200,7 @@ class RecordWriter:
         self._position += size
         self._rows += 1
         self._step = step
+        self.row_time = t
         self._unsettled = False
         self._room_until = room_until
         return ()
@@ -261,7 +269,8 @@ class RecordWriter:
         if all(type(value) is float for value in flat.values):
             values = pack(*flat.values)
         try:
-            frame = _framed(_encode((1, self.now(), step, ref, values)))
+            t = self.now()
+            frame = _framed(_encode((1, t, step, ref, values)))
         except BaseException:
             self._end_call()
             raise
@@ -271,6 +280,8 @@ class RecordWriter:
             if known is None:
                 self._define(shapes, keys, new_keys, pack)
         self._end_call()
+        self.row_time = t
+        self.row_flattened = flat
         return flat.skipped
 
     def _define(
