@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -17,9 +18,8 @@ def make_run_dir(root: Path, run_id: str, started: float) -> Path:
     """
     folder = runs_folder(root)
     folder.mkdir(parents=True, exist_ok=True)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
+    with contextlib.suppress(OSError), (folder / ".gitignore").open("x") as ignore:
+        ignore.write("*\n")
     while True:
         stamp = time.strftime("%Y%m%d_%H%M%S", time.localtime(started))
         run_dir = folder / f"run-{stamp}-{run_id}"

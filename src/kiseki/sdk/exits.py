@@ -12,10 +12,10 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 from kiseki.sdk import current
+from kiseki.sdk.ending import Ending, ending_of, exit_status
 from kiseki.sdk.finish import finish_bound
-from kiseki.sdk.run import ending_of, exit_status
 
-_ending: tuple[str, int | None, str | None] | None = None
+_ending: Ending | None = None
 _registered = False
 _previous_hook: Any = None
 _previous_exit: Any = None
@@ -72,7 +72,7 @@ def _end_all_in_flight() -> None:
     _end_each(_ending or ending_of(sys.exc_info()[1]))
 
 
-def _end_each(ending: tuple[str, int | None, str | None]) -> None:
+def _end_each(ending: Ending) -> None:
     deadline = None
     for run in list(current.active):
         if deadline is None:

@@ -148,17 +148,18 @@ def _begin(settings: RunSettings, config: Mapping[Any, Any]) -> Run:
 
 def _open(root: Path, header: Header) -> tuple[Path | None, lane.Writer | None]:
     """The run's directory and writer; elsewhere where `root` takes neither, else none."""
+    trouble = ""
     for place in (root, fallback_root()):
         try:
             run_dir = make_run_dir(place, header.run_id, time.time())
             writer = lane.open_writer(run_dir, header, warn)
         except OSError as error:
-            warn(f"{runs_folder(place)} cannot be written: {error.strerror or error}")
+            trouble = trouble or f"{runs_folder(place)} cannot be written ({error.strerror or error})"
             continue
-        if place is not root:
-            warn(f"the run is kept in {run_dir}; init(dir=…) or KISEKI_DIR chooses another folder")
+        if trouble:
+            warn(f"{trouble}: the run is kept in {run_dir}; init(dir=…) or KISEKI_DIR chooses another folder")
         return run_dir, writer
-    warn("this run is not recorded: no folder can be written; the training goes on")
+    warn(f"{trouble}, nor any other folder: this run is not recorded, and the training goes on")
     return None, None
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from kiseki import __version__
 from kiseki.records.kinds import Header, Written
-from kiseki.records.values import Skipped, flatten_row
+from kiseki.records.values import FlatRow, Skipped, flatten_row
 from kiseki.records.writer import RecordWriter, boot_ns
 from kiseki.sdk.names import new_writer_id
 from kiseki.sdk.project import user_name
@@ -23,8 +23,10 @@ class Writer(Protocol):
     def header(self) -> Header: ...
     @property
     def position(self) -> int: ...
-    @property
-    def waiting(self) -> int: ...
+
+    row_time: int
+    row_flattened: FlatRow | None
+
     def now(self) -> int: ...
     def log_row(self, data: Mapping[Any, Any], step: int) -> Sequence[Skipped]: ...
     def append(self, record: Written) -> bool: ...
@@ -37,10 +39,11 @@ class DiscardingWriter:
     """Takes records and keeps none of them: `mode="disabled"`, or no folder to write in."""
 
     position = 0
-    waiting = 0
 
     def __init__(self, header: Header) -> None:
         self.header = header
+        self.row_time = 0
+        self.row_flattened: FlatRow | None = None
 
     def now(self) -> int:
         """µs since the header."""
@@ -48,7 +51,9 @@ class DiscardingWriter:
 
     def log_row(self, data: Mapping[Any, Any], step: int) -> Sequence[Skipped]:
         """The values that could not have been stored."""
-        return flatten_row(data).skipped
+        self.row_time = self.now()
+        self.row_flattened = flatten_row(data)
+        return self.row_flattened.skipped
 
     def append(self, record: Written) -> bool:
         """Nothing is ever refused."""

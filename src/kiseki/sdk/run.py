@@ -13,8 +13,9 @@ from kiseki.records.kinds import Config as ConfigRecord
 from kiseki.records.kinds import Edit, Environment, Header, State, Written
 from kiseki.records.kinds import Summary as SummaryRecord
 from kiseki.records.values import Skipped
-from kiseki.sdk import current, finish, lane
+from kiseki.sdk import current, exits, finish, lane
 from kiseki.sdk.config import Config
+from kiseki.sdk.ending import ending_of
 from kiseki.sdk.environment import describe_environment
 from kiseki.sdk.launch import Sidecar
 from kiseki.sdk.page import page_url
@@ -22,8 +23,6 @@ from kiseki.sdk.settings import RunSettings
 from kiseki.sdk.steps import StepCounter, whole_step
 from kiseki.sdk.summary import Changes, Summary, SummaryTree, paths_of
 from kiseki.sdk.terminal import warn, warn_once
-
-MAX_REASON = 1000
 
 
 class Run:
@@ -51,7 +50,8 @@ class Run:
         self._finished = False
         self._forked = False
         self._steps = StepCounter(header.step)
-        self._last_row: tuple[int, int, Header] | None = None
+        self._last_step: int | None = None
+        self._last_time_us = 0
         self._tree = SummaryTree()
         self._sidecar: Sidecar | None = None
         self._scratch: str | None = None
@@ -77,7 +77,10 @@ class Run:
                     return
                 self._busy = True
                 try:
-                    skipped = self._log_row(data, step, commit)
+                    if step is None and self._writer is not None and type(data) is dict:
+                        skipped = self._record_row(self._writer, data, self._steps.place(None, commit))
+                    else:
+                        skipped = self._log_row(data, step, commit)
                 finally:
                     self._busy = False
                 if self._queued:
@@ -267,6 +270,8 @@ class Run:
             if writer is not None:
                 self._exclusively(lambda: self._close(writer, State(writer.now(), state, exit_code, reason)))
             current.leave(self)
+            if not current.active:
+                exits.uninstall()
         if self._sidecar is not None:
             self._sidecar.stop_watching()
         if writer is not None and not self._forked and self._run_dir is not None:
@@ -297,6 +302,7 @@ class Run:
         self._busy = False
         self._queued.clear()
         self._sidecar = None
+        self._row_of_summary()
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close_inherited()
@@ -310,16 +316,17 @@ class Run:
                 return ()
         if type(data) is not dict and not isinstance(data, Mapping):
             raise TypeError(f"takes a dict of names and values, not {type(data).__name__} {data!r:.50}")
-        if step is None:
-            at = self._steps.place(None, commit)
-        else:
-            at = self._steps.place(self._checked_step(step), commit)
-        skipped = writer.log_row(data, at)
+        at = None if step is None else self._checked_step(step)
+        return self._record_row(writer, data, self._steps.place(at, commit))
+
+    def _record_row(self, writer: lane.Writer, data: Mapping[str, Any], step: int) -> Sequence[Skipped]:
+        skipped = writer.log_row(data, step)
+        # A tuple says that all keys are strings and all values plain.
         if type(skipped) is tuple:
             self._tree.take_plain_row(data)
-        else:
-            self._tree.take_row(data)
-        self._last_row = (at, writer.now(), self._lane)
+        elif writer.row_flattened is not None:
+            self._tree.take_row(writer.row_flattened)
+        self._last_step = step
         return skipped
 
     def _checked_step(self, step: Any) -> int | None:
@@ -361,6 +368,7 @@ class Run:
         self._exclusively(act)
 
     def _close(self, writer: lane.Writer, ending: State) -> None:
+        self._row_of_summary()
         self._writer = None
         writer.append(ending)
         lost = writer.close()
@@ -385,9 +393,7 @@ class Run:
         self._lane = header
         if self._run_dir is not None:
             self._call_sidecar()
-            from kiseki.sdk.exits import end_with_multiprocessing
-
-            end_with_multiprocessing()
+            exits.end_with_multiprocessing()
         return self._writer
 
     def _call_sidecar(self) -> None:
@@ -438,32 +444,14 @@ class Run:
         self._exclusively(act)
 
     def _row_of_summary(self) -> dict[str, Any]:
-        if self._last_row is None:
+        if self._last_step is None:
             return {}
-        step, in_lane_us, header = self._last_row
-        time_us = header.wall_ns // 1000 + in_lane_us
-        runtime = (time_us - self._header.wall_ns // 1000) / 1e6
-        return {"_step": step, "_runtime": runtime, "_timestamp": time_us / 1e6}
+        writer = self._writer
+        if writer is not None and writer.row_time:
+            self._last_time_us = self._lane.wall_ns // 1000 + writer.row_time
+        runtime = (self._last_time_us - self._header.wall_ns // 1000) / 1e6
+        return {"_step": self._last_step, "_runtime": runtime, "_timestamp": self._last_time_us / 1e6}
 
     def _tell_skipped(self, skipped: Sequence[Skipped]) -> None:
         for one in skipped:
             warn_once(("value", one.name, one.type_name), f'log: "{one.name:.80}" is left out: {one.why}')
-
-
-def ending_of(error: BaseException | None) -> tuple[str, int | None, str | None]:
-    """State, exit code and reason of a run that ends with `error` in flight."""
-    if error is None:
-        return "finished", 0, None
-    if isinstance(error, SystemExit):
-        code = exit_status(error.code)
-        return ("failed" if code else "finished"), code, None
-    if isinstance(error, KeyboardInterrupt):
-        return "killed", 130, "Ctrl-C"
-    return "failed", 1, f"{type(error).__name__}: {error}"[:MAX_REASON]
-
-
-def exit_status(code: object) -> int:
-    """The exit status that `sys.exit(code)` gives."""
-    if code is None:
-        return 0
-    return code if isinstance(code, int) else 1

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from kiseki.records.kinds import read_extension
-from kiseki.records.values import Unstorable, flatten_row, storable_key, to_storable
+from kiseki.records.values import FlatRow, Unstorable, storable_key, to_storable
 from kiseki.sdk.terminal import warn_once
 
 Path = tuple[str, ...]
@@ -28,9 +28,8 @@ class SummaryTree:
         """Enter a logged row whose keys are strings and whose values are plain numbers and strings."""
         self._fresh.update(data)
 
-    def take_row(self, data: Mapping[Any, Any]) -> None:
+    def take_row(self, flat: FlatRow) -> None:
         """Enter a logged row of any values."""
-        flat = flatten_row(data)
         self._settle()
         for key, value in zip(flat.keys, flat.values, strict=True):
             self._plant((key,) if isinstance(key, str) else key, plain(value))
