@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kiseki.records import LocalRun, history, read_run
-from kiseki.sdk import current
+from kiseki.sdk import current, terminal
 
 
 @dataclass
@@ -63,6 +63,8 @@ def _short_lived_sidecars(monkeypatch: pytest.MonkeyPatch, isolated_home: Path) 
 
 @pytest.fixture(autouse=True)
 def _no_run_left_active(_short_lived_sidecars: None) -> Iterator[None]:
+    terminal.set_verbosity(silent=False, quiet=False)
+    terminal._said.clear()
     yield
     for run in list(current.active):
         run.finish()
