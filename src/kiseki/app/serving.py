@@ -19,7 +19,6 @@ from kiseki.app.instance import Instance, create_instance
 from kiseki.app.listening import LOOPBACK, listen, local_url, outside_url, own_names
 from kiseki.app.settings import normal_base_path, read_environment
 from kiseki.server.auth import link_token, new_key
-from kiseki.server.hub import LiveHub
 from kiseki.store.tables import api_keys
 from kiseki.system.credentials import LocalServer, announce_server, withdraw_server
 from kiseki.system.owner import Owner, OwnerLock, read_owner
@@ -104,8 +103,6 @@ def _serve_on(
                 link = f"{outside_url(host, port)}{base_path}/?token={instance.auth.issue_token()}"
                 _announce_first_key(instance, announce)
             announce(f"Kiseki is up: {link}" + ("" if inside else "  (opens one browser, once)"))
-            if instance.follower is not None:
-                instance.follower.start()
             if open_browser:
                 _open_browser(link)
             server.run(sockets=[listener])
@@ -162,7 +159,13 @@ class _Server(uvicorn.Server):
                 timeout_keep_alive=_KEEP_ALIVE_S,
             )
         )
-        self._hub: LiveHub = instance.hub
+        self._instance = instance
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer first, then look for local runs."""
+        await super().startup(sockets)
+        if self._instance.follower is not None:
+            self._instance.follower.start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end; the second time, at once."""
@@ -171,5 +174,5 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then wait for the requests under way."""
-        self._hub.close()
+        self._instance.hub.close()
         await super().shutdown(sockets)

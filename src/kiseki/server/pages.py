@@ -36,10 +36,6 @@ async def serve_page(context: Context, request: Request) -> Response:
     """Answer a GET outside the API: a file of the app, or its page."""
     if request.method not in ("GET", "HEAD"):
         return error_response(405, f"a page takes GET, not {request.method}")
-    return await run_in_threadpool(_answer, context, request)
-
-
-def _answer(context: Context, request: Request) -> Response:
     path: str = request.scope["path"]
     asset = _static_file(path)
     if asset is not None:
@@ -47,7 +43,8 @@ def _answer(context: Context, request: Request) -> Response:
     if path.startswith("/assets/"):
         return PlainTextResponse("not found", 404)
     if "token" in request.query_params:
-        return _redeem(context, request)
+        return await run_in_threadpool(_redeem, context, request)
+    # Small files, read in place: the first page need not wait for a pool of threads.
     return _page(context)
 
 
