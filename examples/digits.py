@@ -113,7 +113,7 @@ def train(config: dict, epochs: int, pace: float) -> None:
             )
             # An epoch of these takes milliseconds; the pace leaves time to watch the lines grow.
             time.sleep(max(0.0, pace - (time.perf_counter() - began)))
-        print(f"{run.name}: validation accuracy {val_accuracy:.3f}")
+        print(f"{run.name}: validation accuracy {val_accuracy:.3f}", flush=True)
 
 
 def main() -> None:
