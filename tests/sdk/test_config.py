@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import kiseki
+from kiseki.records import read_run
 from kiseki.sdk.config import Config
 
 
@@ -113,3 +114,12 @@ def test_keys_are_chosen_by_include_or_exclude(workdir: Path) -> None:
         assert dict(run.config) == {"b": 2}
     with pytest.raises(kiseki.UsageError, match="not both"):
         kiseki.init(config=config, config_include_keys=["a"], config_exclude_keys=["b"])
+
+
+def test_integers_of_any_size_reach_the_file(tmp_path: Path) -> None:
+    with kiseki.init(project="sizes", mode="offline", dir=str(tmp_path), config={"big": 10**30, "n": 1}) as run:
+        run.config["later"] = {"deep": [-(10**40)]}
+        run.summary["count"] = 10**25
+    local = read_run(next((tmp_path / "kiseki").glob("run-*")))
+    assert local.fold.config == {"big": 10**30, "n": 1, "later": {"deep": [-(10**40)]}}
+    assert local.fold.summary["count"] == 10**25

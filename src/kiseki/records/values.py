@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from msgspec.msgpack import Ext
+
 from .kinds import Key, big_int
 
 RESERVED_KEYS = frozenset({"_step", "_runtime", "_timestamp"})
@@ -57,7 +59,8 @@ def to_storable(value: object, default: Callable[[Any], object] | None = None) -
 
     NumPy, torch, jax and TensorFlow scalars become Python's; arrays of at most 4,096 elements become lists;
     enums their name; dates ISO 8601; dataclasses dicts; integers beyond 64 bits an extension value. `default`
-    is asked for a replacement of what cannot be stored, for instance `str`. Raises Unstorable.
+    is asked for a replacement of what cannot be stored, for instance `str`. What is storable comes back equal.
+    Raises Unstorable.
 
     >>> to_storable({"lr": 1e-3, 4: (1, 2)})
     {'lr': 0.001, '4': [1, 2]}
@@ -111,7 +114,7 @@ def _flatten(path: tuple[str, ...], value: Any, row: FlatRow, within: tuple[int,
 def _storable(value: Any, default: Callable[[Any], object] | None, within: tuple[int, ...]) -> Any:
     """`to_storable` of a value that lies within the containers of these ids."""
     kind = type(value)
-    if value is None or kind is float or kind is bool or kind is bytes:
+    if value is None or kind is float or kind is bool or kind is bytes or kind is Ext:
         return value
     if kind is int:
         return value if _INT_MIN <= value <= _INT_MAX else big_int(value)
