@@ -67,6 +67,19 @@ def test_long_run_is_exported_in_windows_without_a_seam(
     assert _equal(_export(user), list(history(tmp_path / "run")))
 
 
+def test_windows_and_segments_need_not_meet(
+    user: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_module, "WINDOW_ROWS", 3000)
+    values = [{f"key/{number}": float(step * number) for number in range(20)} for step in range(15_000)]
+    # The first step is logged again in the last segment: the later record wins, in the first window.
+    rows = [*enumerate(values), (0, {"key/1": -1.0})]
+    file = record_run(tmp_path / "run", rows=rows)
+    assert len(file.data) > 2 * 1024 * 1024
+    user.send(file)
+    assert _equal(_export(user), list(history(tmp_path / "run")))
+
+
 def test_steps_are_bounded_below_inclusive_above_exclusive(user: Any, tmp_path: Path) -> None:
     user.send(record_run(tmp_path, rows=[(step, {"a": step}) for step in range(10)]))
     assert [row["_step"] for row in _export(user, min_step=3, max_step=6)] == [3, 4, 5]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from kiseki.records.kinds import DATA_ROLES, Header
 from kiseki.store.chunks import REST, STEP, TIME, unseal
@@ -85,7 +85,7 @@ def read_points(
         for block in blocks:
             for key, field in block.fields.items():
                 tail_points[key] = tail_points.get(key, 0) + len(field.rows)
-    sealed = _sealed_rows(connection, run_pk, wanted, tail_points)
+    sealed = _sealed_rows(connection, run_pk, wanted, tail_points, step_min, step_max)
     result: dict[str, list[LanePoints]] = {}
     for lane, members in _lanes(found):
         pieces: dict[str, list[_Piece]] = {}
@@ -175,10 +175,17 @@ def _collect(
 
 
 def _sealed_rows(
-    connection: Connection, run_pk: int, wanted: frozenset[str] | None, tail_points: dict[str, int]
+    connection: Connection,
+    run_pk: int,
+    wanted: frozenset[str] | None,
+    tail_points: dict[str, int],
+    step_min: int | None,
+    step_max: int | None,
 ) -> dict[int, dict[int, list[Any]]]:
-    """Chunk rows by writer and segment, in the order of the file."""
+    """Chunk rows of the segments that have steps in the range, by writer and segment, as in the file."""
     query = select(chunks).where(chunks.c.run_pk == run_pk).order_by(chunks.c.writer_pk, chunks.c.segment)
+    if step_min is not None or step_max is not None:
+        query = query.where(_segment_in_range(step_min, step_max))
     if wanted is not None:
         keys = [STEP, TIME, *wanted]
         if _rest_needed(connection, run_pk, wanted, tail_points):
@@ -188,6 +195,22 @@ def _sealed_rows(
     for row in connection.execute(query):
         found.setdefault(row.writer_pk, {}).setdefault(row.segment, []).append(row)
     return found
+
+
+def _segment_in_range(step_min: int | None, step_max: int | None) -> ColumnElement[bool]:
+    # Whole segments, for every record of a step must be seen to know the last one.
+    steps = chunks.alias("steps")
+    query = select(1).where(
+        steps.c.run_pk == chunks.c.run_pk,
+        steps.c.key == STEP,
+        steps.c.writer_pk == chunks.c.writer_pk,
+        steps.c.segment == chunks.c.segment,
+    )
+    if step_min is not None:
+        query = query.where(steps.c.step_max >= step_min)
+    if step_max is not None:
+        query = query.where(steps.c.step_min <= step_max)
+    return query.exists()
 
 
 def _rest_needed(
