@@ -276,6 +276,12 @@ def test_unknown_kinds_and_extra_fields_are_skipped_over() -> None:
         b"\x95\x01\xff\x00\x91\xa1a\x91\x01",  # a time before the header
         b"\x95\x01\x00\x00\x91\xa1a\xa1b",  # values that are a string
         b"\x93\x02\x00\x01",  # a config that is no map
+        b"\x95\x01\x00\x00\x91\xa0\x91\x01",  # a key without a name
+        b"\x95\x01\x00\x00\x91\x90\x91\x01",  # an empty path
+        b"\x95\x01\x00\x00\x92\x00\x00\x92\x01\x01",  # a key that is there twice
+        b"\x95\x01\x00\x00\x91\x91\x05\x91\x01",  # a path of numbers
+        pytest.param(b"\x95\x01\x00\x00\x91\xa1a\x91" + b"\x91" * 100_000 + b"\x01", id="nested without end"),
+        b"\x95\x01\x00\x00\x91\xa1a\x91\xa2\xff\xfe",  # text that is no UTF-8
         b"\xc1",  # no MessagePack
         b"\x92\xa1a\x00",  # a kind that is no number
     ],

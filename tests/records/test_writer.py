@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import shutil
@@ -308,79 +309,88 @@ def test_a_deleted_directory_is_no_crash(new_writer: NewWriter, run_dir: Path) -
     assert writer.close() == 0
 
 
-def test_no_exception_harms_what_is_written(new_writer: NewWriter) -> None:
-    """A signal handler raises, wherever it strikes: what returned is in the file once, in order."""
+class Struck(Exception):
+    """Raised by a signal handler, as KeyboardInterrupt is."""
 
-    class Struck(Exception):
-        pass
 
-    def strike(_signal: int, _frame: FrameType | None) -> None:
+@contextmanager
+def strikes() -> Iterator[Callable[[float, Callable[[], object]], None]]:
+    """`strike(seconds, act)`: do `act` again and again, until a signal strikes it after about that time.
+
+    The collector is off meanwhile: what is raised in its callbacks goes nowhere.
+    """
+
+    def raise_struck(_signal: int, _frame: FrameType | None) -> None:
         raise Struck
 
-    writer = new_writer()
-    returned: list[int] = []
-    shapes: list[Callable[[int], dict[str, Any]]] = [
-        lambda step: {"x": float(step), "y": 0.5},
-        lambda step: {"x": step, "name": "text"},
-        lambda step: {f"new{step}": 1.0, "deep": {"y": step}},
-    ]
-    before = signal.signal(signal.SIGALRM, strike)
-    step, strikes = 0, 0
-    try:
-        while strikes < 300:
+    def strike(seconds: float, act: Callable[[], object]) -> None:
+        try:
             try:
-                signal.setitimer(signal.ITIMER_REAL, 0.0002 + strikes % 7 * 0.00003)
-                while True:
-                    step += 1
-                    writer.log_row(shapes[step % 3](step), step)
-                    returned.append(step)
-            except Struck:
-                strikes += 1
+                signal.setitimer(signal.ITIMER_REAL, seconds)
+                for _ in range(10_000):
+                    act()
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
+        except Struck:
+            pass
+
+    # The timer of pytest-timeout, if it is running, goes on afterwards.
+    running = signal.setitimer(signal.ITIMER_REAL, 0)
+    before = signal.signal(signal.SIGALRM, raise_struck)
+    gc.disable()
+    try:
+        yield strike
     finally:
+        gc.enable()
         signal.signal(signal.SIGALRM, before)
-    writer.log_row({"x": 1.0}, step + 1)
-    written = [at for at, _ in rows_of(writer)]
-    assert written == sorted(set(written))
-    assert set(returned) <= set(written)
-    assert writer.position == writer.path.stat().st_size
-    assert writer.rows == len(written)
+        signal.setitimer(signal.ITIMER_REAL, *running)
+
+
+class Logging:
+    """Logs row after row and remembers which calls returned."""
+
+    def __init__(self, writer: RecordWriter) -> None:
+        self.writer = writer
+        self.step = 0
+        self.returned: list[int] = []
+
+    def log(self) -> None:
+        self.step += 1
+        row: dict[str, Any] = {"x": float(self.step), "y": 0.5}
+        if self.step % 3 == 1:
+            row = {"x": self.step, "name": "text"}
+        elif self.step % 3 == 2:
+            row = {f"new{self.step}": 1.0, "deep": {"y": self.step}}
+        self.writer.log_row(row, self.step)
+        self.returned.append(self.step)
+
+    def assert_nothing_was_harmed(self) -> None:
+        """What returned is in the file, once, in order."""
+        self.log()
+        assert self.writer.waiting == 0
+        written = [step for step, _ in rows_of(self.writer)]
+        assert written == sorted(set(written))
+        assert set(self.returned) <= set(written)
+        assert self.writer.position == self.writer.path.stat().st_size
+        assert self.writer.rows == len(written)
+
+
+def test_no_exception_harms_what_is_written(new_writer: NewWriter) -> None:
+    logging = Logging(new_writer())
+    with strikes() as strike:
+        for number in range(300):
+            strike(0.0002 + number % 7 * 0.00003, logging.log)
+    logging.assert_nothing_was_harmed()
 
 
 def test_no_exception_harms_what_waits_for_a_full_disk(new_writer: NewWriter) -> None:
-    class Struck(Exception):
-        pass
-
-    def strike(_signal: int, _frame: FrameType | None) -> None:
-        raise Struck
-
-    writer = new_writer()
-    returned: list[int] = []
-    before = signal.signal(signal.SIGALRM, strike)
-    step, strikes = 0, 0
-    try:
-        while strikes < 200:
-            size = writer.position + 300 if strikes % 2 else 2**40
-            try:
-                with file_size_limit(size):
-                    signal.setitimer(signal.ITIMER_REAL, 0.0003 + strikes % 5 * 0.0001)
-                    while True:
-                        step += 1
-                        writer.log_row({"x": float(step), f"k{step % 11}": 0.5}, step)
-                        returned.append(step)
-            except Struck:
-                strikes += 1
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    writer.log_row({"x": 1.0}, step + 1)
-    assert writer.waiting == 0
-    written = [at for at, _ in rows_of(writer)]
-    assert written == sorted(set(written))
-    assert set(returned) <= set(written)
-    assert writer.rows == len(written)
+    logging = Logging(new_writer())
+    with strikes() as strike:
+        for number in range(200):
+            room = 300 if number % 2 else 2**40
+            with file_size_limit(logging.writer.position + room):
+                strike(0.0003 + number % 5 * 0.0001, logging.log)
+    logging.assert_nothing_was_harmed()
 
 
 KILLED = """

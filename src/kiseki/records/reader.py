@@ -134,7 +134,7 @@ def read_header(buf: bytes | bytearray | memoryview) -> tuple[Header, int]:
         raise Damaged(PRELUDE_BYTES)
     try:
         return _decode_header(payload), begin + size
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Damaged(PRELUDE_BYTES, f"unreadable header at byte {PRELUDE_BYTES}: {error}") from error
 
 
@@ -227,7 +227,7 @@ class SegmentDecoder:
                     others.append(Entry(base + begin, self._base_us + record.t, record))
                     if isinstance(record, (Segment, Clock)):
                         bins, lists, shaped = {}, {}, {}
-        except (msgspec.MsgspecError, LookupError, TypeError, ValueError) as error:
+        except (msgspec.MsgspecError, LookupError, TypeError, ValueError, RecursionError) as error:
             fault = base + begin, error
         groups: list[RowGroup] = []
         for rows in collected:
@@ -267,14 +267,17 @@ class SegmentDecoder:
         found = tuple(keys)
         shape = self._inline.get(found)
         if shape is None:
-            shape = self._inline[found] = Shape(found, tuple(map(key_name, found)))
+            names = tuple(map(key_name, found))
+            if "" in names or len(set(found)) < len(found):
+                raise ValueError("a key without a name, or twice")
+            shape = self._inline[found] = Shape(found, names)
         if len(self._shapes) < MAX_SHAPES:
             self._shapes.append(shape)
         return shape
 
     def _other(self, fields: Any, payload: memoryview, offset: int) -> Written | Other:
         kind, t = fields[0], fields[1]
-        if type(kind) is not int or type(t) is not int or t < 0:
+        if type(kind) is not int or type(t) is not int or not 0 <= t < MAX_TIME:
             raise ValueError("not a record")
         decode = decode_kind.get(kind)
         if decode is None:

@@ -59,7 +59,7 @@ def to_storable(value: object, default: Callable[[Any], object] | None = None) -
 
     NumPy, torch, jax and TensorFlow scalars become Python's; arrays of at most 4,096 elements become lists;
     enums their name; dates ISO 8601; dataclasses dicts; integers beyond 64 bits an extension value. `default`
-    is asked for a replacement of what cannot be stored, for instance `str`. What is storable comes back equal.
+    is asked for a replacement of what cannot be stored, e.g. `str`. What is storable comes back equal.
     Raises Unstorable.
 
     >>> to_storable({"lr": 1e-3, 4: (1, 2)})
