@@ -125,22 +125,32 @@ def progress(path: Path, **values: object) -> Path:
 
 @pytest.mark.parametrize("told", [{"offset": 10, "state": "done"}, {"state": "following"}, {"offset": 12}])
 def test_wait_ends_when_all_is_sent(told: dict[str, object], tmp_path: Path) -> None:
-    assert await_upload(progress(tmp_path / "p", **told), 10, 600, tmp_path)
+    assert await_upload(progress(tmp_path / "p", **told), 10, 600, tmp_path, lambda: None)
 
 
 def test_wait_ends_at_once_where_the_server_refuses(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = progress(tmp_path / "p", offset=4, state="stopped", error="no valid key")
-    assert not await_upload(told, 10, 600, tmp_path)
+    assert not await_upload(told, 10, 600, tmp_path, lambda: None)
     said = capsys.readouterr().err
     assert "6 bytes" in said and "no valid key" in said and f"kiseki sync {tmp_path}" in said
+
+
+def test_wait_sees_to_it_that_a_sidecar_lives(tmp_path: Path) -> None:
+    """It may be killed while `finish` waits for it."""
+    file = progress(tmp_path / "p")
+
+    def start_sidecar() -> None:
+        progress(file, offset=10, state="done")
+
+    assert await_upload(file, 10, 600, tmp_path, start_sidecar)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"offset": "x"}'])
 def test_damaged_progress_is_no_progress(text: str, tmp_path: Path) -> None:
     (tmp_path / "p").write_text(text)
-    assert not await_upload(tmp_path / "p", 10, 0, tmp_path)
+    assert not await_upload(tmp_path / "p", 10, 0, tmp_path, lambda: None)
 
 
 def test_bound_is_longer_where_the_sidecar_dies_with_the_job(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ BOUND_S = 30.0
 BOUND_IN_A_JOB_S = 600.0
 
 _LOOK_S = 0.05
+_SIDECAR_LOOK_S = 1.0
 _BAR_WIDTH = 24
 
 
@@ -41,12 +43,16 @@ def dies_with_the_job() -> bool:
     )
 
 
-def await_upload(progress: Path, size: int, bound: float, run_dir: Path) -> bool:
+def await_upload(
+    progress: Path, size: int, bound: float, run_dir: Path, ensure_sidecar: Callable[[], None]
+) -> bool:
     """Wait until all `size` bytes of a closed writer are sent; whether they are.
 
-    Returns early where the sidecar gave up, or on Ctrl-C. Says what stayed unsent, with the line to send it.
+    Calls `ensure_sidecar` at once and every second, for the sidecar may die meanwhile. Returns early where it
+    gave up, or on Ctrl-C. Says what stayed unsent, with the line to send it.
     """
-    deadline = time.monotonic() + bound
+    now = time.monotonic()
+    deadline, next_look = now + bound, now
     upload = None
     drawn = False
     try:
@@ -54,7 +60,11 @@ def await_upload(progress: Path, size: int, bound: float, run_dir: Path) -> bool
             upload = read_upload(progress)
             if upload is not None and is_complete(upload, size):
                 break
-            left = deadline - time.monotonic()
+            now = time.monotonic()
+            if now >= next_look:
+                ensure_sidecar()
+                next_look = now + _SIDECAR_LOOK_S
+            left = deadline - now
             if left <= 0 or (upload is not None and upload.state == "stopped"):
                 break
             if is_interactive():

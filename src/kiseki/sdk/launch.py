@@ -81,6 +81,13 @@ class Sidecar:
         if not is_locked(self.spool / "lock"):
             self._launcher = ensure_sidecar(self._settings, self.spool, self._key)
 
+    def ensure_or_warn(self) -> None:
+        """The same, with one warning instead of the exception."""
+        try:
+            self.ensure()
+        except OSError as error:
+            warn_once(("sidecar", str(error)), f"the sidecar cannot be started: {error}")
+
     def watch(self, every_look: Callable[[], None]) -> None:
         """Look every ten seconds, in a daemon thread: start a dead sidecar anew, call `every_look`."""
         stop = self._stop = threading.Event()
@@ -88,10 +95,7 @@ class Sidecar:
         def look() -> None:
             self._reap(wait=True)
             while not stop.wait(LOOK_INTERVAL_S):
-                try:
-                    self.ensure()
-                except OSError as error:
-                    warn_once(("sidecar", str(error)), f"the sidecar cannot be started: {error}")
+                self.ensure_or_warn()
                 every_look()
 
         threading.Thread(target=look, name="kiseki-look", daemon=True).start()

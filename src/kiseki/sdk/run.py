@@ -416,13 +416,10 @@ class Run:
         """Tell where the run is, after the wait for its upload where there is one."""
         sent = False
         if self._settings.base_url and self._settings.mode == "online" and self._sidecar is not None:
-            try:
-                self._sidecar.ensure()
-            except OSError as error:
-                warn_once(("sidecar", str(error)), f"the sidecar cannot be started: {error}")
             limit = finish.finish_bound(self._settings.finish_timeout) if bound is None else bound
             progress = self._sidecar.progress_file(writer.header.writer)
-            sent = finish.await_upload(progress, writer.position, limit, run_dir)
+            ensure = self._sidecar.ensure_or_warn
+            sent = finish.await_upload(progress, writer.position, limit, run_dir, ensure)
         finish.say_where(run_dir, self.url, sent=sent)
 
     def _record_config(self, entries: dict[str, Any]) -> None:
