@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,41 @@ def test_sample_is_even_and_keeps_both_ends(user: Any, tmp_path: Path) -> None:
     assert [row["_step"] for row in rows] == list(range(0, 101, 10))
     assert len(user.get(f"{RUN}/history")["rows"]) == 101
     assert [row["_step"] for row in user.get(f"{RUN}/history", params={"samples": 1})["rows"]] == [100]
+
+
+@pytest.mark.parametrize("keys", [["_step", "b"], ["b", "b", "_timestamp"]])
+def test_keys_that_every_row_has_may_be_named_too(user: Any, tmp_path: Path, keys: list[str]) -> None:
+    user.send(record_run(tmp_path, rows=[(0, {"a": 1}), (1, {"a": 2, "b": 3})]))
+    (row,) = _export(user, keys=keys)
+    assert (row["_step"], row["b"]) == (1, 3)
+    assert [row["_step"] for row in _export(user, keys=["_step"])] == [0, 1]
+    assert all("a" not in row for row in _export(user, keys=["_step"]))
+
+
+def test_sample_with_keys_has_them_all(user: Any, tmp_path: Path) -> None:
+    rows = [(step, {"a": step, **({"b": -step, "s": "x"} if step % 3 == 0 else {})}) for step in range(100)]
+    user.send(record_run(tmp_path, rows=rows))
+    found = user.get(f"{RUN}/history", params={"keys": ["a", "b", "s"], "samples": 4})["rows"]
+    assert [(row["_step"], row["a"], row["b"], row["s"]) for row in found] == [
+        (step, step, -step, "x") for step in (0, 33, 66, 99)
+    ]
+    assert user.get(f"{RUN}/history", params={"keys": ["a", "none"]}) == {"rows": []}
+
+
+def test_sample_goes_over_all_lanes(user: Any, tmp_path: Path) -> None:
+    own = record_run(tmp_path, rows=[(step, {"a": step}) for step in range(10)])
+    fork = record_run(
+        tmp_path,
+        rows=[(step, {"a": step, "late": 1.5}) for step in range(5, 15)],
+        uid=own.uid,
+        lane=("", "fork"),
+        start_ns=START_NS + 10**9,
+    )
+    user.send(own, fork)
+    whole = user.get(f"{RUN}/history")["rows"]
+    assert whole == [json.loads(line) for line in user("GET", f"{RUN}/export").content.splitlines()]
+    sample = user.get(f"{RUN}/history", params={"samples": 5})["rows"]
+    assert [whole.index(row) for row in sample] == [0, 5, 10, 14, 19]
 
 
 def test_run_without_rows_has_no_history(user: Any, tmp_path: Path) -> None:

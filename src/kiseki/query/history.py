@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,12 +13,17 @@ from kiseki.store.tables import metrics, runs
 
 if TYPE_CHECKING:
     from kiseki.store import Store
+    from kiseki.store.columns import Ints
     from kiseki.store.series import LanePoints
+
+    Points = dict[str, LanePoints]
 
 Row = dict[str, Any]
 
 WINDOW_ROWS: Final = 20_000
 """About how many rows of a run lie in memory at once."""
+
+_EVERY_ROW: Final = frozenset({"_step", "_runtime", "_timestamp", "_lane"})
 
 
 def history_rows(
@@ -32,28 +37,40 @@ def history_rows(
 
     A row is `{"_step", "_runtime" (s since the run's start), "_timestamp" (unix s), **values}`, and
     `"_lane"` (its label) where the lane is not the primary one. With `keys`, only rows that have all of
-    them, with these alone. `min_step` is inclusive, `max_step` exclusive. Raises NotFound.
+    them, with these alone (and the four above, which every row has). `min_step` is inclusive, `max_step`
+    exclusive. Raises NotFound.
     """
     extent = _extent(store, run_pk)
     first = extent.first if min_step is None else max(extent.first, min_step)
     last = extent.last if max_step is None else min(extent.last, max_step - 1)
     for lane in extent.lanes:
         for start in range(first, last + 1, extent.window):
-            end = min(last, start + extent.window - 1)
-            yield from _rows(store, run_pk, lane, keys, start, end, extent.start_us)
+            found = _read_lanes(store, run_pk, keys, start, min(last, start + extent.window - 1))
+            if lane in found:
+                yield from _rows(found[lane], keys, None, extent.start_us)
 
 
 def sampled_history(
     store: Store, run_pk: int, keys: Sequence[str] | None = None, *, samples: int = 500
 ) -> list[Row]:
     """Return at most `samples` rows of `history_rows`, evenly spaced, the first and the last among them."""
-    rows = list(history_rows(store, run_pk, keys))
-    if len(rows) <= samples:
-        return rows
+    import numpy as np
+
+    extent = _extent(store, run_pk)
+    lanes = [points for _, points in sorted(_read_lanes(store, run_pk, keys, None, None).items())]
+    steps = [_common_steps(points, keys) for points in lanes]
+    total = sum(map(len, steps))
     if samples == 1:
-        return rows[-1:]
-    stride = (len(rows) - 1) / (samples - 1)
-    return [rows[round(index * stride)] for index in range(samples)]
+        chosen = np.array([total - 1])
+    else:
+        chosen = np.unique(np.linspace(0, total - 1, min(samples, total)).round().astype(np.int64))
+    rows: list[Row] = []
+    before = 0
+    for points, own in zip(lanes, steps, strict=True):
+        here = chosen[(chosen >= before) & (chosen < before + len(own))] - before
+        rows.extend(_rows(points, keys, own[here], extent.start_us))
+        before += len(own)
+    return rows
 
 
 @dataclass(frozen=True)
@@ -85,34 +102,72 @@ def _extent(store: Store, run_pk: int) -> _Extent:
     return _Extent(run.started_us or 0, first, last, window, lanes)
 
 
-def _rows(
-    store: Store, run_pk: int, lane: int, keys: Sequence[str] | None, first: int, last: int, start_us: int
-) -> Iterator[Row]:
+def _logged(keys: Sequence[str] | None) -> frozenset[str] | None:
+    """The keys that a row may lack; None for all keys of the run."""
+    return frozenset(keys) - _EVERY_ROW if keys else None
+
+
+def _read_lanes(
+    store: Store, run_pk: int, keys: Sequence[str] | None, first: int | None, last: int | None
+) -> dict[int, Points]:
     from kiseki.store.series import read_points
 
+    wanted = _logged(keys)
     with store.read() as connection:
-        found = read_points(store, connection, run_pk, keys, step_min=first, step_max=last)
-    of_lane = {key: one for key, lanes in found.items() for one in lanes if one.lane == lane}
-    rows, times = _merge(of_lane)
-    label = next((one.label for one in of_lane.values()), "")
-    for step in sorted(rows):
-        row = rows[step]
-        if keys and len(row) < len(keys):
-            continue
-        time_us = times[step]
-        base: Row = {"_step": step, "_runtime": (time_us - start_us) / 1e6, "_timestamp": time_us / 1e6}
-        if lane:
-            base["_lane"] = label
-        yield base | row
+        found = read_points(
+            store, connection, run_pk, sorted(wanted) if wanted else None, step_min=first, step_max=last
+        )
+    lanes: dict[int, Points] = {}
+    for key, series in found.items():
+        for points in series:
+            lanes.setdefault(points.lane, {})[key] = points
+    return lanes
 
 
-def _merge(points: Mapping[str, LanePoints]) -> tuple[dict[int, Row], dict[int, int]]:
+def _common_steps(points: Points, keys: Sequence[str] | None) -> Ints:
+    """The steps of the rows that have all keys asked for, or of all rows."""
+    import numpy as np
+
+    every = [one.steps for one in points.values()]
+    wanted = _logged(keys)
+    if not wanted:
+        return np.unique(np.concatenate(every))
+    if wanted - points.keys():
+        return np.empty(0, dtype=np.int64)
+    common = every[0]
+    for steps in every[1:]:
+        common = np.intersect1d(common, steps, assume_unique=True)
+    return common
+
+
+def _rows(points: Points, keys: Sequence[str] | None, at: Ints | None, start_us: int) -> Iterator[Row]:
+    """The rows of one lane, by step; `at` names steps that have every key asked for, None takes all."""
     rows: dict[int, Row] = {}
     times: dict[int, int] = {}
     for key, one in points.items():
-        values = one.values if isinstance(one.values, list) else one.values.tolist()
-        for step, time_us, value in zip(one.steps.tolist(), one.times.tolist(), values, strict=True):
+        for step, time_us, value in _points_at(one, at):
             rows.setdefault(step, {})[key] = value
             # The row's time is that of the last record that is still seen in it.
             times[step] = max(times.get(step, time_us), time_us)
-    return rows, times
+    wanted = _logged(keys)
+    lane, label = next((one.lane, one.label) for one in points.values())
+    for step in sorted(rows):
+        if wanted and len(rows[step]) < len(wanted):
+            continue
+        time_us = times[step]
+        row: Row = {"_step": step, "_runtime": (time_us - start_us) / 1e6, "_timestamp": time_us / 1e6}
+        if lane:
+            row["_lane"] = label
+        yield row if wanted == frozenset() else row | rows[step]
+
+
+def _points_at(points: LanePoints, at: Ints | None) -> Iterator[tuple[int, int, Any]]:
+    steps, times, values = points.steps, points.times, points.values
+    if at is not None:
+        place = steps.searchsorted(at)
+        place = place[place < len(steps)]
+        place = place[steps[place] == at[: len(place)]]
+        steps, times = steps[place], times[place]
+        values = [values[index] for index in place.tolist()] if isinstance(values, list) else values[place]
+    listed = values if isinstance(values, list) else values.tolist()
+    return zip(steps.tolist(), times.tolist(), listed, strict=True)

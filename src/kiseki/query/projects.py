@@ -58,9 +58,9 @@ def metrics_of(store: Store, entity: str, project: str) -> ProjectMetrics:
             metric_rows.c.key,
             func.count().label("runs"),
             func.max(metric_rows.c.points).label("points_max"),
-            func.sum(
-                metric_rows.c.count + metric_rows.c.nan + metric_rows.c.pinf + metric_rows.c.ninf
-            ).label("numbers"),
+            func.sum(metric_rows.c.count + metric_rows.c.nan + metric_rows.c.pinf + metric_rows.c.ninf).label(
+                "numbers"
+            ),
             func.min(metric_rows.c.type).label("first_type"),
             func.max(metric_rows.c.type).label("last_type"),
         )
