@@ -148,16 +148,31 @@ def read_records(buf: bytes | bytearray | memoryview) -> Reading:
     except Damaged as error:
         return Reading(None, [], 0, str(error))
     frames = split_frames(buf, start)
+    try:
+        entries = _entries(header, buf, frames.spans)
+    except Damaged as error:
+        good = [span for span in frames.spans if span[0] - 8 < error.byte]
+        return Reading(header, _entries(header, buf, good), error.byte, str(error))
+    damage = None if frames.end == len(buf) else f"torn or damaged at byte {frames.end}"
+    return Reading(header, entries, frames.end, damage)
+
+
+def _entries(
+    header: Header, buf: bytes | bytearray | memoryview, spans: Sequence[tuple[int, int]]
+) -> list[Entry]:
+    """All records at `spans`, in order."""
     decoder = SegmentDecoder(header)
     entries: list[Entry] = []
-    view = memoryview(buf)
-    for begin, end in frames.spans:
-        try:
-            entries.append(decoder.decode(view[begin:end], begin - 8))
-        except Damaged as error:
-            return Reading(header, entries, begin - 8, str(error))
-    damage = None if frames.end == len(view) else f"torn or damaged at byte {frames.end}"
-    return Reading(header, entries, frames.end, damage)
+    for at in range(0, len(spans), 4096):
+        batch = decoder.decode_batch(buf, spans[at : at + 4096])
+        found = batch.others
+        for group in batch.groups:
+            for index, offset in enumerate(group.offsets):
+                row = group.row(index)
+                found.append(Entry(offset, row.time_us, row))
+        found.sort(key=lambda entry: entry.offset)
+        entries += found
+    return entries
 
 
 class SegmentDecoder:
