@@ -1,5 +1,4 @@
-"""Taking a writer's bytes: its position and checksum must be the store's, data and position go in together.
-"""
+"""Taking a writer's bytes: its position and checksum must be the store's; both go in together."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Bytes that were taken become knowledge: decoded once, folded into the run, counted, and held as a hot tail.
-"""
+"""Bytes that were taken become knowledge: decoded once, folded into the run, counted, held as a hot tail."""
 
 from __future__ import annotations
 
@@ -61,8 +60,7 @@ def _decode(
 
 
 def _decoder_at(connection: Connection, tails: Tails, writer: WriterState, offset: int) -> BlockDecoder:
-    """The writer's decoder, standing at byte `offset`: made from the segment's beginning where there is none.
-    """
+    """The writer's decoder, at byte `offset`; made from the segment's beginning where there is none."""
     decoder = writer.decoder
     if decoder is None:
         decoder = BlockDecoder(writer.header, writer.segment, writer.segment_offset)

@@ -54,8 +54,7 @@ class Contacts:
             self._written_us = now
 
     def shown(self, state: RunState) -> str:
-        """The state to show: what the records say or, while they say running, what is known of its processes.
-        """
+        """The state to show: what the records say or, while that is running, what its processes tell."""
         if state.fold.state != "running":
             return state.fold.state
         newest = newest_primary(state)

@@ -62,8 +62,7 @@ def reopen(connection: Connection, writer: WriterState) -> None:
 
 
 def _keep_raw(connection: Connection, writer: WriterState, end: int) -> None:
-    """Move a segment's bytes from the journal to one compressed row; those that only a file holds stay there.
-    """
+    """Move a segment's bytes from the journal to one compressed row; what only a file holds stays there."""
     start = writer.sealed_to
     inside = (journal.c.writer_pk == writer.pk, journal.c.offset >= start, journal.c.offset < end)
     held = connection.execute(select(func.count()).select_from(journal).where(*inside)).scalar_one()

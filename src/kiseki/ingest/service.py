@@ -61,8 +61,7 @@ class Ingest:
         self._sweep.start()
 
     def append(self, parts: Sequence[Part]) -> Future[list[Answer]]:
-        """Answer each part, in order, once what it brought is on disk. The future never holds an exception.
-        """
+        """Answer each part, in order, once what it brought is on disk; the future holds no exception."""
         answers: list[Answer | None] = [None] * len(parts)
         result: Future[list[Answer]] = Future()
         left = len(parts)
@@ -119,8 +118,7 @@ class Ingest:
         return self.store.write(self._refresh)
 
     def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
-        """Have `callback(change)` called after each commit, on the writer thread; returns how to stop that.
-        """
+        """Have `callback(change)` called after each commit, on the writer thread; returns the way to stop."""
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback)
 

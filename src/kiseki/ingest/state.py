@@ -93,8 +93,7 @@ class RunState:
             writer.dirty = True
 
     def face(self) -> Header | None:
-        """The header that speaks for the run: of the primary lane's first writer, else of the first of any.
-        """
+        """The header that speaks for the run: the primary lane's first writer's, else the first of any."""
         headers = [writer.header for writer in self.writers.values()]
         return min(
             headers,

@@ -1,5 +1,4 @@
-"""The runs table's values: the leaves of config and summary, typed, so that SQL can sort and filter by them.
-"""
+"""The runs table's values: leaves of config and summary, typed, so that SQL can sort and filter by them."""
 
 from __future__ import annotations
 

@@ -20,8 +20,7 @@ MEMORY_BYTES = 256 * 1024 * 1024
 
 
 class Unsealed(NamedTuple):
-    """The stretch of a writer's file that no chunk holds yet; it begins with the segment of index `segment`.
-    """
+    """The stretch of a writer's file that no chunk holds yet; it begins with segment `segment`."""
 
     writer_pk: int
     header: Header
@@ -74,8 +73,7 @@ class Tails:
         self._weight = 0
 
     def read(self, connection: Connection, asked: Unsealed) -> list[Block]:
-        """The blocks of what is not sealed. Raises SourceGone where neither memory nor the source holds them.
-        """
+        """The blocks of what is not sealed. Raises SourceGone where neither memory nor source holds them."""
         if asked.start >= asked.end:
             return []
         blocks = self._held(asked.writer_pk, asked.start, asked.end)
@@ -95,8 +93,7 @@ class Tails:
                 self._hold(writer_pk, _Tail([]), blocks)
 
     def extend(self, writer_pk: int, blocks: Sequence[Block], sealed_to: int) -> None:
-        """Append what was just decoded, if the tail is held up to there or begins there, at byte `sealed_to`.
-        """
+        """Append what was just decoded, if the tail is held up to there or begins there (`sealed_to`)."""
         with self._lock:
             tail = self._tails.get(writer_pk)
             if tail is None and blocks and blocks[0].start == sealed_to:
