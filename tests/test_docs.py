@@ -41,6 +41,14 @@ def test_commands_and_their_options_exist() -> None:
                 assert option in known, f"{page.name}: kiseki {line}"
 
 
+def test_every_environment_variable_has_its_line() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    page = (ROOT / "docs/environment.md").read_text()
+    for prefix in ("KISEKI", "WANDB"):
+        used = set(re.findall(rf'"({prefix}_[A-Z_]+)"', sources))
+        assert set(re.findall(rf"{prefix}_[A-Z_]+", page)) - {"KISEKI_"} == used
+
+
 def test_python_in_the_pages_is_python() -> None:
     for page in PAGES:
         for code in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
