@@ -117,7 +117,9 @@ def test_keys_are_chosen_by_include_or_exclude(workdir: Path) -> None:
 
 
 def test_integers_of_any_size_reach_the_file(tmp_path: Path) -> None:
-    with kiseki.init(project="sizes", mode="offline", dir=str(tmp_path), config={"big": 10**30, "n": 1}) as run:
+    with kiseki.init(
+        project="sizes", mode="offline", dir=str(tmp_path), config={"big": 10**30, "n": 1}
+    ) as run:
         run.config["later"] = {"deep": [-(10**40)]}
         run.summary["count"] = 10**25
     local = read_run(next((tmp_path / "kiseki").glob("run-*")))

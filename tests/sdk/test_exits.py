@@ -135,6 +135,38 @@ def test_hooks_are_put_back(train: Train) -> None:
     assert "ValueError: after" in done.err
 
 
+def test_failure_is_seen_behind_another_librarys_hook(train: Train) -> None:
+    done = train("""
+        import sys
+        run = kiseki.init(mode="offline")
+        sys.excepthook = lambda *error: print("theirs")
+        raise ValueError("bad batch")
+    """)
+    assert done.out == "theirs\n"
+    assert (done.run.fold.state, done.run.fold.reason) == ("failed", "ValueError: bad batch")
+
+
+def test_handler_that_finishes_and_exits_within_a_log(train: Train) -> None:
+    done = train("""
+        import signal, sys
+        run = kiseki.init(mode="offline")
+        class Value:
+            shape = ()
+            def item(self):
+                signal.raise_signal(signal.SIGUSR1)
+                return 1.0
+        def stop(*_):
+            kiseki.finish(exit_code=9)
+            sys.exit(9)
+        signal.signal(signal.SIGUSR1, stop)
+        run.log({"a": 1})
+        run.log({"b": Value()})
+    """)
+    assert done.status == 9
+    assert (done.run.fold.state, done.run.fold.exit_code) == ("failed", 9)
+    assert done.rows[0] == {"_step": 0, "a": 1}
+
+
 def test_program_waits_for_no_child_that_kiseki_started(train: Train) -> None:
     done = train("""
         import os, time

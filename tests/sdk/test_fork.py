@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from kiseki.records import read_run
+
 Train = Callable[..., Any]
 
 
@@ -62,7 +64,7 @@ def test_silent_child_touches_nothing(train: Train) -> None:
     assert done.status == 0, done.err
     assert done.rows == [{"_step": 0, "a": 0}, {"_step": 1, "a": 1}]
     assert (done.run.fold.state, done.run.fold.exit_code) == ("finished", 0)
-    assert done.err.count("run finished") == 1
+    assert done.err.count(" finished → ") == 1
 
 
 def test_ends_of_children_never_end_the_parents_run(train: Train) -> None:
@@ -87,6 +89,27 @@ def test_ends_of_children_never_end_the_parents_run(train: Train) -> None:
     )
     assert states == ["failed", "failed", "finished"]
     assert len(lanes(done)) == 4
+
+
+def test_forked_child_may_begin_a_run_of_its_own(train: Train) -> None:
+    done = train("""
+        import os
+        run = kiseki.init(mode="offline", id="parent")
+        if os.fork() == 0:
+            own = kiseki.init(mode="offline", id="child")
+            assert own is not run and kiseki.run is own
+            kiseki.log({"child": 1})
+            own.finish()
+            os._exit(0)
+        assert os.wait()[1] == 0
+        kiseki.log({"parent": 1})
+    """)
+    assert done.status == 0, done.err
+    assert done.warnings == []
+    child, parent = sorted(done.directories, key=lambda directory: directory.name.rpartition("-")[2])
+    for directory, name in ((child, "child"), (parent, "parent")):
+        found = read_run(directory)
+        assert (found.fold.state, found.fold.rows, found.fold.summary[name]) == ("finished", 1, 1)
 
 
 def test_multiprocessing_by_fork_and_by_spawn(train: Train) -> None:
@@ -118,8 +141,6 @@ def test_multiprocessing_by_fork_and_by_spawn(train: Train) -> None:
     assert sorted(row[0]["k"] for lane, row in found.items() if lane) == [0, 1, 2]
     own = [h for h in done.run.headers if not h.primary and h.role == "train"]
     assert [done.run.fold.writer_state(header.writer) for header in own] == ["finished"] * 3
-    from kiseki.records import read_run
-
     states = {}
     for directory in (done.folder / "spawned" / "kiseki").glob("run-*"):
         states[directory.name.rpartition("-")[2]] = read_run(directory).fold.state

@@ -96,6 +96,20 @@ def test_dead_sidecar_is_started_anew(train: Train) -> None:
     assert done.status == 0, done.err
 
 
+@pytest.mark.parametrize("executable", ["", "/usr/bin/blender"])
+def test_program_that_is_no_python_is_never_started(executable: str, train: Train) -> None:
+    done = train(f"""
+        import sys
+        sys.executable = {executable!r}
+        run = kiseki.init()
+        run.log({{"a": 1}})
+        assert not (run._sidecar.spool / "sidecar.log").exists()
+    """)
+    assert done.status == 0, done.err
+    assert len(done.warnings) == 1 and "kiseki sync" in done.warnings[0]
+    assert done.run.fold.state == "finished"
+
+
 def test_local_run_waits_for_nothing(train: Train) -> None:
     done = train("""
         import time
@@ -112,7 +126,7 @@ def test_unreachable_server_is_waited_for_in_bounds_and_said(train: Train) -> No
     done = train("kiseki.init(id='x').log({'a': 1})", env=env)
     assert done.status == 0
     (line,) = done.warnings
-    assert f"kiseki sync {done.directories[0]}" in line and "not sent" in line
+    assert f"kiseki sync ./kiseki/{done.directories[0].name}" in line and "not sent" in line
     assert done.rows == [{"_step": 0, "a": 1}]
 
 

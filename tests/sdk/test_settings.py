@@ -110,6 +110,11 @@ def test_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, workdir: Path)
         kiseki.init()
 
 
+def test_key_is_never_shown() -> None:
+    key = "kk_" + "0" * 40
+    assert key not in repr(Settings(api_key=key)) + repr(resolve_settings({}, {"api_key": key}, {}))
+
+
 def test_settings_take_any_name(workdir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = kiseki.init(settings=kiseki.Settings(mode="disabled", start_method="thread", run_name="n"))
     assert run.name == "n"

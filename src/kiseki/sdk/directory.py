@@ -47,6 +47,14 @@ def fallback_root() -> Path:
     return Path(os.environ.get("TMPDIR") or "/tmp", f"kiseki-{user}")
 
 
+def working_folder() -> str:
+    """The current folder, "" where it has been removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
 def count_runs(folder: Path) -> int:
     """How many run directories lie in `folder`."""
     try:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kiseki import __version__
+from kiseki.sdk.directory import working_folder
 from kiseki.system.process import hostname
 
 MASK = "***"
@@ -35,7 +36,7 @@ def describe_environment() -> dict[str, Any]:
         "executable": sys.executable or "",
         "command": mask_command(sys.orig_argv if hasattr(sys, "orig_argv") else sys.argv),
         "program": sys.argv[0] if sys.argv else "",
-        "cwd": os.getcwd(),
+        "cwd": working_folder(),
         "cpu_count": os.cpu_count(),
         "pid": os.getpid(),
         "sdk": __version__,

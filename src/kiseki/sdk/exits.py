@@ -65,11 +65,19 @@ def end_with_multiprocessing() -> None:
 
 
 def _end_all() -> None:
-    _end_each(_ending or ("finished", 0, None))
+    _end_each(_ending or ending_of(_uncaught()))
 
 
 def _end_all_in_flight() -> None:
     _end_each(_ending or ending_of(sys.exc_info()[1]))
+
+
+def _uncaught() -> BaseException | None:
+    """The exception that ends this script, where another library's hook kept it from ours."""
+    if hasattr(sys, "ps1"):  # a session in which earlier lines failed
+        return None
+    error = getattr(sys, "last_value", None)
+    return error if isinstance(error, BaseException) else None
 
 
 def _end_each(ending: Ending) -> None:

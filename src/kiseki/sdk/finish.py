@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from kiseki.sdk.terminal import is_interactive, say, warn, write
+from kiseki.sdk.terminal import is_interactive, shown, warn, write
 
 BOUND_S = 30.0
 BOUND_IN_A_JOB_S = 600.0
@@ -79,7 +79,8 @@ def await_upload(
         return True
     sent = 0 if upload is None else min(upload.offset, size)
     why = f" ({upload.error})" if upload is not None and upload.error else ""
-    warn(f"{_bytes(size - sent)} of this run are not sent yet{why}; nothing is lost: kiseki sync {run_dir}")
+    remedy = f"kiseki sync {shown(run_dir)}"
+    warn(f"{_bytes(size - sent)} of this run are not sent yet{why}; nothing is lost: {remedy}")
     return False
 
 
@@ -92,11 +93,6 @@ def read_upload(progress: Path) -> Upload | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def say_where(run_dir: Path, url: str | None, *, sent: bool) -> None:
-    """The last line of a run: where it lies and, where there is a page, its address."""
-    say(f"run finished → {url}" if sent and url else f"run finished → {run_dir}")
 
 
 def is_complete(upload: Upload, size: int) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from kiseki.sdk.run import Run
-from kiseki.sdk.terminal import say
+from kiseki.sdk.terminal import say, shown
 
 
 def greet(run: Run) -> None:
@@ -24,9 +23,3 @@ def greet(run: Run) -> None:
     else:
         say(f"run {run.name} → {place} (the only copy until synced)")
         say(f"watch it at {url}" if url else "watch it live with: kiseki up")
-
-
-def shown(run_dir: Path) -> str:
-    """The run directory as people type it."""
-    relative = os.path.relpath(run_dir)
-    return str(run_dir) if relative.startswith(os.pardir) else os.path.join(os.curdir, relative)

@@ -11,7 +11,7 @@ from typing import Any
 from kiseki.records.kinds import Header
 from kiseki.sdk import current, exits, fork, lane
 from kiseki.sdk.config import as_mapping
-from kiseki.sdk.directory import count_runs, fallback_root, make_run_dir, runs_folder
+from kiseki.sdk.directory import count_runs, fallback_root, make_run_dir, runs_folder, working_folder
 from kiseki.sdk.errors import Error, UsageError
 from kiseki.sdk.greeting import greet
 from kiseki.sdk.names import new_run_id, new_run_uid, readable_name
@@ -87,6 +87,8 @@ def init(
         }
     )
     with current.lock:
+        if current.current is not None and current.current.inherited:
+            current.current.finish()  # in a forked child, which begins a run of its own
         active = current.current
         if active is not None and resolved.reinit == "return_previous":
             warn_once(
@@ -133,7 +135,7 @@ def _begin(settings: RunSettings, config: Mapping[Any, Any]) -> Run:
     writer: lane.Writer | None = None
     number = 1
     if not disabled:
-        root = Path(settings.root_dir or os.getcwd())
+        root = Path(settings.root_dir or working_folder() or fallback_root())
         number = count_runs(runs_folder(root)) + 1
         run_dir, writer = _open(root, header)
     run = Run(settings, header, writer or lane.DiscardingWriter(header), run_dir)

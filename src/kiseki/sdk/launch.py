@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kiseki import __version__
 from kiseki.records.kinds import Header
+from kiseki.sdk.directory import working_folder
 from kiseki.sdk.settings import RunSettings
 from kiseki.sdk.terminal import warn_once
 from kiseki.system.credentials import find_key
@@ -66,7 +67,7 @@ class Sidecar:
             "pid_ns": header.pid_ns,
             "run_dir": str(run_dir),
             "writer": header.writer,
-            "cwd": os.getcwd(),
+            "cwd": working_folder(),
             "prefix": sys.prefix,
             "sys_path": sys.path,
             "mode": header.mode,
@@ -133,7 +134,7 @@ def lock_name(settings: RunSettings) -> str:
 
 
 def ensure_sidecar(settings: RunSettings, spool: Path, key: str | None) -> int | None:
-    """Start the sidecar of `spool`; the launcher's pid, None where this Python cannot start another.
+    """Start the sidecar of `spool`; the launcher's pid, None where there is no Python to start.
 
     Secrets pass by the environment of the new process, never through a file.
     """

@@ -64,7 +64,10 @@ def _script_folder() -> Path:
     script = sys.argv[0] if sys.argv else ""
     if script and os.path.isfile(script):
         return Path(os.path.abspath(script)).parent
-    return Path(os.getcwd())
+    try:
+        return Path(os.getcwd())
+    except OSError:  # it has been removed
+        return Path("/")
 
 
 def _remote_name(git: Path) -> str:

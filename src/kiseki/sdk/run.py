@@ -22,7 +22,7 @@ from kiseki.sdk.page import page_url
 from kiseki.sdk.settings import RunSettings
 from kiseki.sdk.steps import StepCounter, whole_step
 from kiseki.sdk.summary import Changes, Summary, SummaryTree, paths_of
-from kiseki.sdk.terminal import warn, warn_once
+from kiseki.sdk.terminal import say, shown, warn, warn_once
 
 
 class Run:
@@ -82,9 +82,10 @@ class Run:
                     else:
                         skipped = self._log_row(data, step, commit)
                 finally:
+                    # Also when an exception passes: a handler may have finished the run and called sys.exit.
                     self._busy = False
-                if self._queued:
-                    self._run_queued()
+                    if self._queued:
+                        self._run_queued()
         except Exception as error:
             warn_once(("log", type(error), str(error)[:40]), f"log: {error}")
             return
@@ -225,6 +226,11 @@ class Run:
         return self._settings.mode == "disabled"
 
     @property
+    def inherited(self) -> bool:
+        """Whether this process is a forked child of the one that began the run."""
+        return self._forked
+
+    @property
     def resumed(self) -> bool:
         """Whether this goes on from an earlier process."""
         return self._header.resumes is not None
@@ -275,7 +281,7 @@ class Run:
         if self._sidecar is not None:
             self._sidecar.stop_watching()
         if writer is not None and not self._forked and self._run_dir is not None:
-            self._part(writer, self._run_dir, bound)
+            self._part(writer, self._run_dir, state, bound)
 
     def end_by_signal(self, name: str, then: Callable[[], None]) -> None:
         """Mark the run as killed by the signal `name`, with no wait, then do `then`.
@@ -412,7 +418,7 @@ class Run:
         if not self._finished:
             self._exclusively(lambda: self._writer.check_clock() if self._writer is not None else None)
 
-    def _part(self, writer: lane.Writer, run_dir: Path, bound: float | None) -> None:
+    def _part(self, writer: lane.Writer, run_dir: Path, state: str, bound: float | None) -> None:
         """Tell where the run is, after the wait for its upload where there is one."""
         sent = False
         if self._settings.base_url and self._settings.mode == "online" and self._sidecar is not None:
@@ -420,7 +426,7 @@ class Run:
             progress = self._sidecar.progress_file(writer.header.writer)
             ensure = self._sidecar.ensure_or_warn
             sent = finish.await_upload(progress, writer.position, limit, run_dir, ensure)
-        finish.say_where(run_dir, self.url, sent=sent)
+        say(f"run {self.name} {state} → {(sent and self.url) or shown(run_dir)}")
 
     def _record_config(self, entries: dict[str, Any]) -> None:
         self._write(lambda writer: ConfigRecord(writer.now(), entries))

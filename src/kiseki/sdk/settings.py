@@ -42,6 +42,10 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     quiet: bool = False
     finish_timeout: float | None = None
 
+    def __repr__(self) -> str:
+        values = _without_key({name: getattr(self, name) for name in self.__struct_fields__})
+        return f"RunSettings({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+
 
 class Setting(NamedTuple):
     """One row of the table: `read` turns what was given into the value or raises TypeError or ValueError."""
@@ -63,7 +67,9 @@ class Settings:
         vars(self).update(values)
 
     def __repr__(self) -> str:
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+        return (
+            f"Settings({', '.join(f'{name}={value!r}' for name, value in _without_key(vars(self)).items())})"
+        )
 
 
 def resolve_settings(
@@ -94,6 +100,10 @@ def resolve_settings(
         if given is not None:
             values[setting.name] = setting.read(label, given)
     return RunSettings(**values)
+
+
+def _without_key(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: "***" if name == "api_key" and value else value for name, value in values.items()}
 
 
 def _asked(settings: Any) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 _silent = False
@@ -52,3 +54,12 @@ def write(text: str) -> None:
         sys.stderr.flush()
     except Exception:  # closed, gone, no stderr at all, or entered from a signal handler within a write
         return
+
+
+def shown(path: Path) -> str:
+    """A path as people type it: from the current folder where it lies below that."""
+    try:
+        relative = os.path.relpath(path)
+    except (OSError, ValueError):  # the current folder is gone, or another drive
+        return str(path)
+    return str(path) if relative.startswith(os.pardir) else os.path.join(os.curdir, relative)
