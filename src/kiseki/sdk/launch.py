@@ -138,9 +138,11 @@ def ensure_sidecar(settings: RunSettings, spool: Path, key: str | None) -> int |
 
     Secrets pass by the environment of the new process, never through a file.
     """
-    if not sys.executable:
+    if not os.path.basename(sys.executable or "").lower().startswith(("python", "pypy")):
+        # Empty, or a frozen or embedding program, which would only start itself again.
         warn_once(
-            "no executable", "sys.executable is empty: no sidecar, so nothing is sent and deaths go unseen"
+            "no interpreter",
+            f"no process beside this one, for {sys.executable!r} is no Python: kiseki sync sends the run",
         )
         return None
     environment = {name: value for name, value in os.environ.items() if name != "KISEKI_API_KEY"}
