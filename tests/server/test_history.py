@@ -39,6 +39,9 @@ ODD_ROWS = [
     (1, {"acc": 7, "late": math.inf}),
     (5, {"loss": -math.inf, "acc": 2**70, "flag": False}),
     (3, {"loss": 2.5, "日本": "値"}),
+    (-7, {}),
+    (3, {}),
+    (99, {}),
 ]
 
 
@@ -55,7 +58,7 @@ def test_export_equals_the_run_directory(user: Any, tmp_path: Path) -> None:
     user.send(file, fork)
     expected = list(history(folder))
     found = _export(user)
-    assert [row.get("_lane", "") for row in found] == [""] * 4 + ["fork of it (pid 7)"] * 2
+    assert [row.get("_lane", "") for row in found] == [""] * 6 + ["fork of it (pid 7)"] * 2
     assert _equal(found, expected)
 
 

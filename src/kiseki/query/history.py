@@ -23,6 +23,9 @@ Row = dict[str, Any]
 WINDOW_ROWS: Final = 20_000
 """About how many rows of a run lie in memory at once."""
 
+ROWS: Final = "_step"
+"""Under this name the store gives the rows themselves."""
+
 _EVERY_ROW: Final = frozenset({"_step", "_runtime", "_timestamp", "_lane"})
 
 
@@ -41,11 +44,9 @@ def history_rows(
     exclusive. Raises NotFound.
     """
     extent = _extent(store, run_pk)
-    first = extent.first if min_step is None else max(extent.first, min_step)
-    last = extent.last if max_step is None else min(extent.last, max_step - 1)
     for lane in extent.lanes:
-        for start in range(first, last + 1, extent.window):
-            found = _read_lanes(store, run_pk, keys, start, min(last, start + extent.window - 1))
+        for first, last in extent.windows(min_step, None if max_step is None else max_step - 1):
+            found = _read_lanes(store, run_pk, keys, first, last)
             if lane in found:
                 yield from _rows(found[lane], keys, None, extent.start_us)
 
@@ -75,12 +76,23 @@ def sampled_history(
 
 @dataclass(frozen=True)
 class _Extent:
+    """About which steps a run has, and how many of them make a window."""
+
     start_us: int
     first: int
     last: int
     window: int
-    """Steps read at once."""
     lanes: list[int]
+
+    def windows(self, first: int | None, last: int | None) -> Iterator[tuple[int | None, int | None]]:
+        """Cut the steps from `first` to `last` (None: no bound), both inclusive, into windows."""
+        start = self.first if first is None else max(first, self.first)
+        end = self.last if last is None else min(last, self.last)
+        edges = range(start + self.window, end + 1, self.window)
+        for edge in edges:
+            yield first, edge - 1
+            first = edge
+        yield first, last
 
 
 def _extent(store: Store, run_pk: int) -> _Extent:
@@ -95,10 +107,8 @@ def _extent(store: Store, run_pk: int) -> _Extent:
             raise NotFound(f"there is no run with the key {run_pk} in this store")
         first, last = connection.execute(steps).one()
         lanes = [lane.lane for lane in lanes_of(connection, run_pk)]
-    if first is None:
-        first, last = 0, -1
-    span = last - first + 1
-    window = max(1, span * WINDOW_ROWS // max(run.rows, 1))
+    first, last = first or 0, last or 0
+    window = max(1, (last - first + 1) * WINDOW_ROWS // max(run.rows, 1))
     return _Extent(run.started_us or 0, first, last, window, lanes)
 
 
@@ -115,7 +125,13 @@ def _read_lanes(
     wanted = _logged(keys)
     with store.read() as connection:
         found = read_points(
-            store, connection, run_pk, sorted(wanted) if wanted else None, step_min=first, step_max=last
+            store,
+            connection,
+            run_pk,
+            None if wanted is None else sorted(wanted),
+            step_min=first,
+            step_max=last,
+            rows=True,
         )
     lanes: dict[int, Points] = {}
     for key, series in found.items():
@@ -128,37 +144,30 @@ def _common_steps(points: Points, keys: Sequence[str] | None) -> Ints:
     """The steps of the rows that have all keys asked for, or of all rows."""
     import numpy as np
 
-    every = [one.steps for one in points.values()]
-    wanted = _logged(keys)
-    if not wanted:
-        return np.unique(np.concatenate(every))
-    if wanted - points.keys():
-        return np.empty(0, dtype=np.int64)
-    common = every[0]
-    for steps in every[1:]:
-        common = np.intersect1d(common, steps, assume_unique=True)
+    common = points[ROWS].steps
+    for key in _logged(keys) or ():
+        own = points[key].steps if key in points else common[:0]
+        common = np.intersect1d(common, own, assume_unique=True)
     return common
 
 
 def _rows(points: Points, keys: Sequence[str] | None, at: Ints | None, start_us: int) -> Iterator[Row]:
     """The rows of one lane, by step; `at` names steps that have every key asked for, None takes all."""
     rows: dict[int, Row] = {}
-    times: dict[int, int] = {}
+    for step, time_us, _ in _points_at(points[ROWS], at):
+        rows[step] = {"_step": step, "_runtime": (time_us - start_us) / 1e6, "_timestamp": time_us / 1e6}
+        if points[ROWS].lane:
+            rows[step]["_lane"] = points[ROWS].label
+    values: dict[int, Row] = {}
     for key, one in points.items():
-        for step, time_us, value in _points_at(one, at):
-            rows.setdefault(step, {})[key] = value
-            # The row's time is that of the last record that is still seen in it.
-            times[step] = max(times.get(step, time_us), time_us)
-    wanted = _logged(keys)
-    lane, label = next((one.lane, one.label) for one in points.values())
-    for step in sorted(rows):
-        if wanted and len(rows[step]) < len(wanted):
-            continue
-        time_us = times[step]
-        row: Row = {"_step": step, "_runtime": (time_us - start_us) / 1e6, "_timestamp": time_us / 1e6}
-        if lane:
-            row["_lane"] = label
-        yield row if wanted == frozenset() else row | rows[step]
+        if key != ROWS:
+            for step, _, value in _points_at(one, at):
+                values.setdefault(step, {})[key] = value
+    least = len(_logged(keys) or ())
+    for step, row in rows.items():
+        own = values.get(step, {})
+        if len(own) >= least:
+            yield row | own
 
 
 def _points_at(points: LanePoints, at: Ints | None) -> Iterator[tuple[int, int, Any]]:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from kiseki.records.kinds import DATA_ROLES, Header
-from kiseki.store.chunks import REST, STEP, TIME, unseal
-from kiseki.store.columns import Block, Column, Field, Ints, Values, join
+from kiseki.store.chunks import REST, STEP, TIME, SealedSegment, unseal
+from kiseki.store.columns import Block, Column, Ints, Values, join
 from kiseki.store.source import SourceGone
 from kiseki.store.statistics import as_floats
 from kiseki.store.tables import chunks, metrics, writers
@@ -70,12 +70,14 @@ def read_points(
     *,
     step_min: int | None = None,
     step_max: int | None = None,
+    rows: bool = False,
 ) -> dict[str, list[LanePoints]]:
     """The points of a run's metrics (all where `keys` is None): for each a list of lanes, in order.
 
     `step_min` and `step_max` are inclusive. Within a lane the last record of a step wins; other lanes are
     series of their own. Metrics without a point in the range are left out. `connection` is a snapshot of
-    `store.read()`.
+    `store.read()`. With `rows` the key `_step` holds every row, one without values too: its step, with the
+    time of its last record.
     """
     found = _writers(connection, run_pk)
     wanted = None if keys is None else frozenset(keys)
@@ -90,12 +92,12 @@ def read_points(
     for lane, members in _lanes(found):
         pieces: dict[str, list[_Piece]] = {}
         for writer in members:
-            for rows in sealed.get(writer.id, {}).values():
-                segment = unseal(rows, wanted)
+            for chunk_rows in sealed.get(writer.id, {}).values():
+                segment = unseal(chunk_rows, wanted)
                 if segment is not None:
-                    _collect(pieces, segment.steps, segment.times, segment.fields, wanted)
+                    _collect(pieces, segment, wanted, rows)
             for block in tails[writer.id]:
-                _collect(pieces, block.steps, block.times, block.fields, wanted)
+                _collect(pieces, block, wanted, rows)
         for key, parts in pieces.items():
             points = _lane_points(lane, parts, step_min, step_max)
             if len(points):
@@ -158,12 +160,16 @@ def _lanes(found: Sequence[Any]) -> list[tuple[Lane, list[Any]]]:
 
 def _collect(
     pieces: dict[str, list[_Piece]],
-    steps: Ints,
-    times: Ints,
-    fields: dict[str, Field],
+    block: Block | SealedSegment,
     wanted: frozenset[str] | None,
+    rows: bool,
 ) -> None:
+    steps, times, fields = block.steps, block.times, block.fields
+    if rows:
+        pieces.setdefault(STEP, []).append(_Piece(steps, times, Column("i64", steps)))
     for key in fields if wanted is None else wanted & fields.keys():
+        if rows and key == STEP:
+            continue
         field = fields[key]
         whole = len(field.rows) == len(steps)
         piece = _Piece(
