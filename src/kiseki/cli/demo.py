@@ -67,7 +67,9 @@ def _serve_with_live_run(host: str, port: int, browser: bool) -> None:
     from kiseki.system.paths import store_dir
 
     served_already = read_owner(store_dir()) is not None
-    live = subprocess.Popen([sys.executable, "-m", "kiseki.cli.demo"], stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "kiseki.cli.demo"]
+    # Ctrl-C reaches it too, and its traceback is no news.
+    live = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         serve(None, host=host, port=port, open_browser=browser, announce=click.echo)
         if served_already:
@@ -125,7 +127,4 @@ def _curves(config: dict[str, Any], source: random.Random) -> Iterator[dict[str,
 
 
 if __name__ == "__main__":
-    try:
-        _train({**_RUNS[5], "learning_rate": 0.003}, int(time.time()), pause_s=_LIVE_SECONDS / _STEPS)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    _train({**_RUNS[5], "learning_rate": 0.003}, int(time.time()), pause_s=_LIVE_SECONDS / _STEPS)
