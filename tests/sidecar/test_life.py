@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kiseki.records.kinds import State
 from kiseki.records.reader import read_records
+from kiseki.records.writer import RecordWriter
+from kiseki.sidecar.death import Deaths
+from kiseki.sidecar.follow import RunFollow
 from kiseki.system.locks import is_locked
 
 Wait = Callable[..., Any]
@@ -157,8 +164,6 @@ def test_sigterm_ends_it_once_its_runs_are_sent(
 def test_a_run_folder_deleted_under_it_costs_only_that_run(
     world: Any, server: Any, serve: Any, wait_until: Wait
 ) -> None:
-    import shutil
-
     with serve(server) as url:
         sidecar = world.sidecar()
         gone = world.trainer(base_url=url)
@@ -170,6 +175,36 @@ def test_a_run_folder_deleted_under_it_costs_only_that_run(
         wait_until(lambda: bytes(server.writers[other.writer]) == other.bytes())
         assert sidecar.poll() is None
         assert world.pointers() == [other.writer]
+
+
+def test_a_spool_that_is_removed_costs_no_row(world: Any, server: Any, serve: Any, wait_until: Wait) -> None:
+    with serve(server) as url:
+        sidecar = world.sidecar(linger=0.2)
+        trainer = world.trainer(base_url=url)
+        wait_until(lambda: trainer.writer in server.writers)
+        shutil.rmtree(world.spool)  # As logging out does with $XDG_RUNTIME_DIR.
+        trainer.do("log 50")
+        trainer.do("finish")
+        wait_until(lambda: bytes(server.writers[trainer.writer]) == trainer.bytes())
+        assert sidecar.wait(20) == 0
+
+
+def test_a_disk_that_takes_no_verdict_is_said_and_the_writer_still_ends(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = world.trainer()
+    trainer.do("log 5")
+    run = RunFollow(trainer.run_dir)
+    run.list_writers()
+    trainer.kill()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RecordWriter, "create", full)
+    (follow,) = run.judge_dead(Deaths())
+    assert follow.ended
+    assert run.trouble == f"no verdict on {trainer.writer} in {trainer.run_dir}: No space left on device"
 
 
 def test_a_damaged_run_costs_only_that_run(world: Any, server: Any, serve: Any, wait_until: Wait) -> None:
@@ -187,7 +222,7 @@ def test_a_damaged_run_costs_only_that_run(world: Any, server: Any, serve: Any, 
 
 
 def test_a_pointer_dropped_while_it_ends_is_taken(world: Any, wait_until: Wait) -> None:
-    for number in range(6):
+    for number in range(3):
         world.sidecar(linger=0.05)
         trainer = world.trainer(f"waaaaaaaaaaaaa{number:02}", run_id=f"r{number}")
         # What the library does: where no lock is held, start another.

@@ -14,7 +14,7 @@ from kiseki.records.framing import Damaged, Incomplete
 from kiseki.records.kinds import Header, State
 from kiseki.records.reader import read_header
 from kiseki.records.writer import RecordWriter
-from kiseki.sidecar.death import Deaths, last_word, read_end, verdict
+from kiseki.sidecar.death import Cause, Deaths, last_word, read_end, verdict
 from kiseki.sidecar.spool import Pointer
 from kiseki.system.process import ProcessId, boottime_ns, hostname, is_alive, this_process
 
@@ -65,6 +65,8 @@ class RunFollow:
         self._own: RecordWriter | None = None
         self._listed_at = -1
         self._unread = False
+        self.trouble: str | None = None
+        """What could not be recorded, in one line."""
 
     def add_pointer(self, pointer: Pointer) -> None:
         """Look after the writer of a pointer too."""
@@ -110,12 +112,17 @@ class RunFollow:
             if not follow.ended:
                 last = read_end(follow.path)
                 if last.state is None:
-                    own = self._open_own(follow.header)
-                    cause = deaths.cause(follow.process)
-                    own.append(verdict(follow.header, own.now(), last.damage, cause))
+                    self._judge(follow, deaths.cause(follow.process), last.damage)
             follow.end()
             dead.append(follow)
         return dead
+
+    def _judge(self, follow: WriterFollow, cause: Cause, damage: str | None) -> None:
+        try:
+            own = self._open_own(follow.header)
+            own.append(verdict(follow.header, own.now(), damage, cause))
+        except OSError as error:  # A disk that takes no new file must not keep the old ones from being sent.
+            self.trouble = f"no verdict on {follow.header.writer} in {self.folder}: {error.strerror}"
 
     def close_own(self) -> None:
         """End the sidecar's own file once no writer is left to judge."""

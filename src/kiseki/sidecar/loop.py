@@ -117,6 +117,7 @@ class Sidecar:
                 follow.look()
                 self._durable.grew(follow.path, follow.size)
         run.judge_dead(self._deaths)
+        self._say(str(run.folder), run.trouble)
         run.close_own()
 
     def _conclude(self, run: RunFollow, now: float) -> None:
@@ -167,6 +168,7 @@ class Sidecar:
             for server in self._servers.values():
                 if follow.upload is not None:
                     server.remove(follow.upload)
+        self._said.pop(str(run.folder), None)
         for writer in run.pointers:
             if writer not in self._set_aside:
                 self._spool.remove(writer)

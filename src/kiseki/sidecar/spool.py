@@ -73,7 +73,7 @@ class Spool:
     def pointers(self, known: Container[str] = ()) -> list[Pointer]:
         """Return the pointers of writers that are not `known`; one that cannot be read is left alone."""
         found = []
-        for name in sorted(os.listdir(self.folder)):
+        for name in self._names():
             if not name.endswith(".json") or name.removesuffix(".json") in known:
                 continue
             with contextlib.suppress(OSError, msgspec.DecodeError):
@@ -87,6 +87,13 @@ class Spool:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.folder / f"{writer}.json")
 
+    def _names(self) -> list[str]:
+        # Logging out may remove $XDG_RUNTIME_DIR; the runs that are known already still need their sidecar.
+        try:
+            return sorted(os.listdir(self.folder))
+        except FileNotFoundError:
+            return []
+
     def write_progress(self, writer: str, progress: Progress) -> None:
         """Replace a writer's progress file by rename; a full disk is no reason to stop uploading."""
         path = self.folder / f"{writer}.progress"
@@ -98,7 +105,7 @@ class Spool:
 
     def clear_progress(self) -> None:
         """Remove the progress files of writers that have no pointer any more."""
-        for name in os.listdir(self.folder):
+        for name in self._names():
             writer, dot, kind = name.rpartition(".")
             if dot and kind == "progress" and not (self.folder / f"{writer}.json").exists():
                 with contextlib.suppress(FileNotFoundError):
