@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kiseki.server.endpoint import Endpoint
 from kiseki.server.errors import error_response
+from kiseki.store import StoreError
 
 if TYPE_CHECKING:
     from kiseki.server.auth import Auth
@@ -32,7 +33,12 @@ class Gate:
         self._open_to_all = open_to_all
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._needs_credential(scope) or await is_authenticated(self._auth, Request(scope)):
+        try:
+            known = not self._needs_credential(scope) or await is_authenticated(self._auth, Request(scope))
+        except StoreError as error:
+            await error_response(503, str(error))(scope, receive, send)
+            return
+        if known:
             await self._app(scope, receive, send)
         else:
             await error_response(401, _UNAUTHORIZED)(scope, receive, send)

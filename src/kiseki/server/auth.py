@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from kiseki.store.errors import StoreError
 from kiseki.store.tables import api_keys, sessions
 
 if TYPE_CHECKING:
@@ -161,7 +163,9 @@ class Auth:
                 return
             self._used[digest] = now
         change = update(api_keys).where(api_keys.c.digest == digest).values(used_us=_now_us())
-        self._store.write(lambda connection: connection.execute(change))
+        # Worth a line in a list of keys, not a refused request.
+        with contextlib.suppress(StoreError):
+            self._store.write(lambda connection: connection.execute(change))
 
 
 def new_key() -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, get_origin
 
 import msgspec
+from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -156,23 +157,31 @@ def _serve(context: Context, definition: Endpoint) -> Callable[[Request], Any]:
             if in_thread:
                 return await run_in_threadpool(_answer, definition, handler, parts)
             return _encode(definition, await handler(**parts))
-        except ApiError as error:
-            return error_response(error.status, error.message)
-        except NotFound as error:
-            return error_response(404, str(error))
-        except (msgspec.DecodeError, InvalidQuery) as error:
-            return error_response(400, str(error))
-        except StoreFull as error:
-            return error_response(507, str(error))
-        except StoreError as error:
-            return error_response(503, str(error))
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except Exception:
-            _log.exception("%s %s failed", request.method, request.url.path)
-            return error_response(500, "the server failed at this request; its log says why")
+        except Exception as error:
+            return _failure(request, error)
 
     return serve
+
+
+def _failure(request: Request, error: Exception) -> Response:
+    match error:
+        case ApiError():
+            return error_response(error.status, error.message)
+        case NotFound():
+            return error_response(404, str(error))
+        case msgspec.DecodeError() | InvalidQuery():
+            return error_response(400, str(error))
+        case StoreFull():
+            return error_response(507, str(error))
+        case StoreError():
+            return error_response(503, str(error))
+        case OperationalError() if "disk is full" in str(error.orig):
+            return error_response(507, "the server's disk is full; make room there, then ask again")
+        case ClientDisconnect():
+            return Response(status_code=400)
+        case _:
+            _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+            return error_response(500, "the server failed at this request; its log says why")
 
 
 def _answer(definition: Endpoint, handler: Callable[..., Any], parts: Mapping[str, Any]) -> Response:
