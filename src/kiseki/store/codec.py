@@ -52,7 +52,7 @@ def packable(value: Any) -> Any:
     kind = type(value)
     if kind is int:
         return value if -(2**63) <= value < 2**64 else big_int(value)
-    if kind is list:
+    if kind is list or kind is tuple:
         return [packable(inner) for inner in value]
     if kind is dict:
         return {key: packable(inner) for key, inner in value.items()}

@@ -223,25 +223,16 @@ def _rest_needed(
     connection: Connection, run_pk: int, wanted: frozenset[str], tail_points: dict[str, int]
 ) -> bool:
     """Whether some point of these metrics lies in a rest row: in no chunk of its own and in no tail."""
-    totals = dict(
-        connection.execute(
-            select(metrics.c.key, metrics.c.points).where(
-                metrics.c.run_pk == run_pk, metrics.c.key.in_(wanted)
-            )
-        )
-        .tuples()
-        .all()
+    totals = connection.execute(
+        select(metrics.c.key, metrics.c.points).where(metrics.c.run_pk == run_pk, metrics.c.key.in_(wanted))
     )
-    own = dict(
-        connection.execute(
-            select(chunks.c.key, func.sum(chunks.c.rows))
-            .where(chunks.c.run_pk == run_pk, chunks.c.key.in_(wanted - {STEP, TIME, REST}))
-            .group_by(chunks.c.key)
-        )
-        .tuples()
-        .all()
+    own = connection.execute(
+        select(chunks.c.key, func.sum(chunks.c.rows))
+        .where(chunks.c.run_pk == run_pk, chunks.c.key.in_(wanted - {STEP, TIME, REST}))
+        .group_by(chunks.c.key)
     )
-    return any(total > own.get(key, 0) + tail_points.get(key, 0) for key, total in totals.items())
+    held = {key: int(rows) for key, rows in own}
+    return any(total > held.get(key, 0) + tail_points.get(key, 0) for key, total in totals)
 
 
 def _lane_points(lane: Lane, parts: list[_Piece], step_min: int | None, step_max: int | None) -> LanePoints:
