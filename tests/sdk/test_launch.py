@@ -122,12 +122,31 @@ def test_local_run_waits_for_nothing(train: Train) -> None:
 
 
 def test_unreachable_server_is_waited_for_in_bounds_and_said(train: Train) -> None:
-    env = {"KISEKI_BASE_URL": "http://127.0.0.1:9", "KISEKI_FINISH_TIMEOUT": "0.3"}
+    env = {
+        "KISEKI_BASE_URL": "http://127.0.0.1:9",
+        "KISEKI_FINISH_TIMEOUT": "0.3",
+        "KISEKI_API_KEY": "kk_" + "0" * 40,
+    }
     done = train("kiseki.init(id='x').log({'a': 1})", env=env)
     assert done.status == 0
     (line,) = done.warnings
     assert f"kiseki sync ./kiseki/{done.directories[0].name}" in line and "not sent" in line
     assert done.rows == [{"_step": 0, "a": 1}]
+
+
+def test_without_a_key_nothing_is_waited_for(train: Train) -> None:
+    done = train(
+        """
+        import kiseki.sdk.finish
+        kiseki.sdk.finish.time.sleep = lambda seconds: 1 / 0
+        kiseki.init(id="x").log({"a": 1})
+        kiseki.finish()
+    """,
+        env={"KISEKI_BASE_URL": "http://127.0.0.1:9"},
+    )
+    assert done.status == 0, done.err
+    first, second = done.warnings
+    assert "KISEKI_API_KEY" in first and "kiseki login" in first and "kiseki sync" in second
 
 
 def progress(path: Path, **values: object) -> Path:

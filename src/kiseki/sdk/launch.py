@@ -58,6 +58,11 @@ class Sidecar:
         self._stop: threading.Event | None = None
         self._launcher: int | None = None
 
+    @property
+    def may_send(self) -> bool:
+        """Whether a server is named and a key for it is at hand."""
+        return bool(self._settings.base_url and self._key)
+
     def hand_over(self, header: Header, run_dir: Path) -> None:
         """Leave a pointer to a writer of this process, then see to it that a sidecar runs."""
         pointer = {

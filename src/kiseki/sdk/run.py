@@ -402,12 +402,19 @@ class Run:
             exits.end_with_multiprocessing()
         return self._writer
 
+    @property
+    def _sends(self) -> bool:
+        return bool(self._settings.base_url) and self._settings.mode == "online"
+
     def _call_sidecar(self) -> None:
         assert self._run_dir is not None
         try:
             self._sidecar = Sidecar(self._settings)
             self._sidecar.hand_over(self._lane, self._run_dir)
             self._sidecar.watch(self._look)
+            if self._sends and not self._sidecar.may_send:
+                server = self._settings.base_url
+                warn_once(("key", server), f"no key for {server}: set KISEKI_API_KEY or run kiseki login")
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread may start while Python ends
             warn_once(
                 "sidecar", f"no process beside this one ({error}): rows are in {self._run_dir}, not sent"
@@ -421,8 +428,9 @@ class Run:
     def _part(self, writer: lane.Writer, run_dir: Path, state: str, bound: float | None) -> None:
         """Tell where the run is, after the wait for its upload where there is one."""
         sent = False
-        if self._settings.base_url and self._settings.mode == "online" and self._sidecar is not None:
+        if self._sends and self._sidecar is not None:
             limit = finish.finish_bound(self._settings.finish_timeout) if bound is None else bound
+            limit = limit if self._sidecar.may_send else 0.0
             progress = self._sidecar.progress_file(writer.header.writer)
             ensure = self._sidecar.ensure_or_warn
             sent = finish.await_upload(progress, writer.position, limit, run_dir, ensure)
