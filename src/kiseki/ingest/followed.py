@@ -10,11 +10,11 @@ from zlib import crc32
 from sqlalchemy import Connection, select
 
 from kiseki.ingest.append import LocalPart
+from kiseki.ingest.liveness import process_alive
 from kiseki.records.framing import Damaged, Incomplete
 from kiseki.records.kinds import Header
 from kiseki.records.reader import Follower, read_header
 from kiseki.store.tables import writers
-from kiseki.system.process import ProcessId, boot_id, hostname, is_alive
 
 PIECE_BYTES = 256 * 1024
 HEADER_BYTES = 64 * 1024
@@ -148,12 +148,7 @@ class FollowedFile:
 
     def alive(self) -> bool | None:
         """Whether the writer's process lives; None where that cannot be known from here."""
-        header = self.header
-        if header is None or header.pid <= 0:
-            return None
-        found = is_alive(ProcessId(header.pid, header.pid_start, header.boot_id, header.pid_ns))
-        rebooted = bool(header.boot_id) and header.boot_id != boot_id()
-        return False if found is None and rebooted and header.host == hostname() else found
+        return None if self.header is None else process_alive(self.header)
 
     def close(self) -> None:
         """Give the descriptor back; the next read opens the file again."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 
 from kiseki.ingest.state import RunState, WriterState, now_us
-from kiseki.records.kinds import DATA_ROLES
+from kiseki.records.kinds import DATA_ROLES, Header
 from kiseki.store.tables import liveness, runs, writers
 from kiseki.store.upsert import upsert
+from kiseki.system.process import ProcessId, boot_id, hostname, is_alive
 
 SILENCE_US = 15_000_000
 """Silence after which a run is shown as without contact."""
+
+SIDECAR_SILENCE_US = 6_000_000
+"""Silence after which a dead process has no sidecar that could still bring the run's end: it beats every 5 s."""
 
 GIVEN_UP_US = 24 * 3600 * 1_000_000
 """Silence after which a run is shown as crashed."""
@@ -60,11 +64,24 @@ class Contacts:
         newest = newest_primary(state)
         if newest is not None and newest.dead:
             return "crashed"
-        contact = max((self._at.get(writer.pk, 0) for writer in state.writers.values()), default=0)
+        known = [self._at[writer.pk] for writer in state.writers.values() if writer.pk in self._at]
+        contact = max(known, default=self._opened_us)
         now = now_us()
-        if now - max(contact, self._opened_us) <= SILENCE_US:
+        silent = now - max(contact, self._opened_us)
+        if silent > SIDECAR_SILENCE_US and newest is not None and process_alive(newest.header) is False:
+            return "crashed"
+        if silent <= SILENCE_US:
             return "running"
         return "crashed" if now - contact > GIVEN_UP_US else "no_contact"
+
+
+def process_alive(header: Header) -> bool | None:
+    """Whether a writer's process lives; None where that cannot be known from this process."""
+    if header.pid <= 0:
+        return None
+    found = is_alive(ProcessId(header.pid, header.pid_start, header.boot_id, header.pid_ns))
+    rebooted = bool(header.boot_id) and header.boot_id != boot_id()
+    return False if found is None and rebooted and header.host == hostname() else found
 
 
 def newest_primary(state: RunState) -> WriterState | None:
