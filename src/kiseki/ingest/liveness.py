@@ -14,7 +14,8 @@ SILENCE_US = 15_000_000
 """Silence after which a run is shown as without contact."""
 
 SIDECAR_SILENCE_US = 6_000_000
-"""Silence after which a dead process has no sidecar that could still bring the run's end: it beats every 5 s."""
+"""Silence after which a dead process has no sidecar that could still bring the run's end: it beats every 5 s.
+"""
 
 GIVEN_UP_US = 24 * 3600 * 1_000_000
 """Silence after which a run is shown as crashed."""
