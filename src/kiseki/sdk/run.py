@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from kiseki.records.kinds import Config as ConfigRecord
-from kiseki.records.kinds import Edit, Environment, Header, State, Written
-from kiseki.records.kinds import Summary as SummaryRecord
-from kiseki.records.values import Skipped
+from kiseki.records.kinds import Edit, Environment, Header
 from kiseki.sdk import current, exits, finish, lane
 from kiseki.sdk.config import Config
 from kiseki.sdk.ending import ending_of
 from kiseki.sdk.environment import describe_environment
 from kiseki.sdk.launch import Sidecar
 from kiseki.sdk.page import page_url
+from kiseki.sdk.recorder import Recorder
 from kiseki.sdk.settings import RunSettings
-from kiseki.sdk.steps import StepCounter, whole_step
-from kiseki.sdk.summary import Changes, Summary, SummaryTree, paths_of
-from kiseki.sdk.terminal import say, shown, warn, warn_once
+from kiseki.sdk.summary import Summary
+from kiseki.sdk.terminal import say, shown, warn_once
 
 
 class Run:
@@ -38,28 +34,17 @@ class Run:
         """Use `kiseki.init`. `run_dir` is None where nothing is kept."""
         self._settings = settings
         self._header = header
-        # Of the lane that this process writes or, in a forked child that has not begun one, its parent's.
-        self._lane = header
         self._run_dir = run_dir
-        self._lock = threading.RLock()
-        # Set while a record is written: a call from a signal handler or __del__ then waits in the queue.
-        self._busy = False
-        self._queued: deque[Callable[[], object]] = deque()
-        # None once the run has finished, and in a forked child before its first record.
-        self._writer: lane.Writer | None = writer
+        self._recorder = Recorder(writer, run_dir, self._look_after_own_lane)
         self._finished = False
-        self._forked = False
-        self._steps = StepCounter(header.step)
-        self._last_step: int | None = None
-        self._last_time_us = 0
-        self._tree = SummaryTree()
         self._sidecar: Sidecar | None = None
         self._scratch: str | None = None
         self._name = settings.run_name or ""
         self._notes = settings.run_notes
         self._tags = settings.run_tags
         self._config = Config(self._record_config, settings.allow_val_change)
-        self._summary = Summary(self._tree, self._record_summary, self._row_of_summary)
+        recorder = self._recorder
+        self._summary = Summary(recorder.tree, recorder.change_summary, recorder.last_row)
 
     def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
         """Record one row; when this returns, it is in the kernel.
@@ -69,28 +54,7 @@ class Run:
         belongs to that step, which stays open unless `commit=True`; an earlier step is kept as well. What
         cannot be recorded is one warning; this never raises.
         """
-        try:
-            with self._lock:
-                if self._busy:
-                    copied = dict(data)
-                    self._queued.append(lambda: self._log_row(copied, step, commit))
-                    return
-                self._busy = True
-                try:
-                    if step is None and self._writer is not None and type(data) is dict:
-                        skipped = self._record_row(self._writer, data, self._steps.place(None, commit))
-                    else:
-                        skipped = self._log_row(data, step, commit)
-                finally:
-                    # Also when an exception passes: a handler may have finished the run and called sys.exit.
-                    self._busy = False
-                    if self._queued:
-                        self._run_queued()
-        except Exception as error:
-            warn_once(("log", type(error), str(error)[:40]), f"log: {error}")
-            return
-        if skipped:
-            self._tell_skipped(skipped)
+        self._recorder.log_row(data, step, commit)
 
     def finish(self, exit_code: int | None = None) -> None:
         """End the run, as failed where `exit_code` is not 0; waits for the upload, at most the bound."""
@@ -130,7 +94,7 @@ class Run:
         if not isinstance(name, str):
             raise TypeError(f"run.name takes a str, not {type(name).__name__} {name!r:.50}")
         self._name = name
-        self._write(lambda writer: Edit(writer.now(), {"name": name}))
+        self._recorder.write(lambda writer: Edit(writer.now(), {"name": name}))
 
     @property
     def notes(self) -> str | None:
@@ -142,7 +106,7 @@ class Run:
         if notes is not None and not isinstance(notes, str):
             raise TypeError(f"run.notes takes a str, not {type(notes).__name__} {notes!r:.50}")
         self._notes = notes
-        self._write(lambda writer: Edit(writer.now(), {"notes": notes}))
+        self._recorder.write(lambda writer: Edit(writer.now(), {"notes": notes}))
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -157,7 +121,7 @@ class Run:
         if not all(isinstance(tag, str) and tag for tag in found):
             raise TypeError(f"run.tags takes a list of str, not {tags!r:.100}")
         self._tags = found
-        self._write(lambda writer: Edit(writer.now(), {"tags": list(found)}))
+        self._recorder.write(lambda writer: Edit(writer.now(), {"tags": list(found)}))
 
     @property
     def project(self) -> str:
@@ -208,7 +172,7 @@ class Run:
     @property
     def step(self) -> int:
         """The step of the next plain `log`."""
-        return self._steps.current
+        return self._recorder.steps.current
 
     @property
     def start_time(self) -> float:
@@ -228,7 +192,7 @@ class Run:
     @property
     def inherited(self) -> bool:
         """Whether this process is a forked child of the one that began the run."""
-        return self._forked
+        return self._recorder.forked
 
     @property
     def resumed(self) -> bool:
@@ -258,8 +222,8 @@ class Run:
             "job_type": asked.run_job_type,
         }
         given = {field: value for field, value in fields.items() if value}
-        self._write(lambda writer: Edit(writer.now(), given))
-        self._write(lambda writer: Environment(writer.now(), describe_environment()))
+        self._recorder.write(lambda writer: Edit(writer.now(), given))
+        self._recorder.write(lambda writer: Environment(writer.now(), describe_environment()))
         self._config.update(config)
         if self._run_dir is not None:
             self._call_sidecar()
@@ -272,15 +236,13 @@ class Run:
             if self._finished:
                 return
             self._finished = True
-            writer = self._writer
-            if writer is not None:
-                self._exclusively(lambda: self._close(writer, State(writer.now(), state, exit_code, reason)))
+            writer = self._recorder.close(state, exit_code, reason)
             current.leave(self)
             if not current.active:
                 exits.uninstall()
         if self._sidecar is not None:
             self._sidecar.stop_watching()
-        if writer is not None and not self._forked and self._run_dir is not None:
+        if writer is not None and not self.inherited and self._run_dir is not None:
             self._part(writer, self._run_dir, state, bound)
 
     def end_by_signal(self, name: str, then: Callable[[], None]) -> None:
@@ -288,119 +250,22 @@ class Run:
 
         Within a `log` that the signal interrupted both happen as soon as its row is written.
         """
-        writer = self._writer
         self._finished = True
-        if writer is not None:
-            self._exclusively(lambda: self._close(writer, State(writer.now(), "killed", None, name)))
-        self._exclusively(then)
+        self._recorder.close("killed", None, name)
+        self._recorder.exclusively(then)
 
     def lock_for_fork(self) -> None:
         """Hold the run across a fork, so that the child finds it between two records."""
-        self._lock.acquire()
+        self._recorder.lock_for_fork()
 
     def unlock_after_fork(self) -> None:
         """Let go in the parent."""
-        self._lock.release()
+        self._recorder.unlock_after_fork()
 
     def continue_in_child(self) -> None:
         """Become the run of a forked child, which touches nothing until it has something to record."""
-        self._forked = True
-        self._busy = False
-        self._queued.clear()
         self._sidecar = None
-        self._row_of_summary()
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close_inherited()
-        self._lock.release()
-
-    def _log_row(self, data: Mapping[str, Any], step: int | None, commit: bool | None) -> Sequence[Skipped]:
-        writer = self._writer
-        if writer is None:
-            writer = self._reopen("log")
-            if writer is None:
-                return ()
-        if type(data) is not dict and not isinstance(data, Mapping):
-            raise TypeError(f"takes a dict of names and values, not {type(data).__name__} {data!r:.50}")
-        at = None if step is None else self._checked_step(step)
-        return self._record_row(writer, data, self._steps.place(at, commit))
-
-    def _record_row(self, writer: lane.Writer, data: Mapping[str, Any], step: int) -> Sequence[Skipped]:
-        skipped = writer.log_row(data, step)
-        # A tuple says that all keys are strings and all values plain.
-        if type(skipped) is tuple:
-            self._tree.take_plain_row(data)
-        elif writer.row_flattened is not None:
-            self._tree.take_row(writer.row_flattened)
-        self._last_step = step
-        return skipped
-
-    def _checked_step(self, step: Any) -> int | None:
-        """The step as an int; None, after one warning, where it is no whole number: the row is kept."""
-        if type(step) is int:
-            return step
-        try:
-            return whole_step(step)
-        except (TypeError, ValueError) as error:
-            warn_once(("step", type(step)), f"{error}; the row goes to the open step")
-            return None
-
-    def _exclusively(self, act: Callable[[], object]) -> None:
-        """Do `act` with the run to itself; within another record of this thread, right after that one."""
-        with self._lock:
-            if self._busy:
-                self._queued.append(act)
-                return
-            self._queued.append(act)
-            self._run_queued()
-
-    def _run_queued(self) -> None:
-        while self._queued:
-            act = self._queued.popleft()
-            self._busy = True
-            try:
-                act()
-            except Exception as error:
-                warn_once(("write", type(error), str(error)[:40]), str(error))
-            finally:
-                self._busy = False
-
-    def _write(self, make: Callable[[lane.Writer], Written]) -> None:
-        def act() -> None:
-            writer = self._writer or self._reopen("the change")
-            if writer is not None:
-                writer.append(make(writer))
-
-        self._exclusively(act)
-
-    def _close(self, writer: lane.Writer, ending: State) -> None:
-        self._row_of_summary()
-        self._writer = None
-        writer.append(ending)
-        lost = writer.close()
-        if lost:
-            warn(f"{lost} records of run {self.name} are lost: the disk took no more")
-
-    def _reopen(self, what: str) -> lane.Writer | None:
-        """The writer of a forked child, opened for its first record; None where there is none to be had."""
-        if self._finished or not self._forked:
-            warn_once(("finished", self.id), f"run {self.name} has finished: {what} is not recorded")
-            return None
-        header = lane.fork_header(self._lane, self._steps.current)
-        try:
-            if self._run_dir is None:
-                self._writer = lane.DiscardingWriter(header)
-            else:
-                self._writer = lane.open_writer(self._run_dir, header, warn)
-        except OSError as error:
-            warn_once(("fork", self.id), f"a forked process cannot record: {error}")
-            self._writer = lane.DiscardingWriter(header)
-            return self._writer
-        self._lane = header
-        if self._run_dir is not None:
-            self._call_sidecar()
-            exits.end_with_multiprocessing()
-        return self._writer
+        self._recorder.continue_in_child()
 
     @property
     def _sends(self) -> bool:
@@ -410,7 +275,7 @@ class Run:
         assert self._run_dir is not None
         try:
             self._sidecar = Sidecar(self._settings)
-            self._sidecar.hand_over(self._lane, self._run_dir)
+            self._sidecar.hand_over(self._recorder.lane, self._run_dir)
             self._sidecar.watch(self._look)
             if self._sends and not self._sidecar.may_send:
                 server = self._settings.base_url
@@ -423,7 +288,12 @@ class Run:
     def _look(self) -> None:
         """What the thread that looks after the sidecar does for the run: note a clock that drifted."""
         if not self._finished:
-            self._exclusively(lambda: self._writer.check_clock() if self._writer is not None else None)
+            self._recorder.note_clock()
+
+    def _look_after_own_lane(self) -> None:
+        """Give the lane that a forked child has begun into a sidecar's care, and see to its end."""
+        self._call_sidecar()
+        exits.end_with_multiprocessing()
 
     def _part(self, writer: lane.Writer, run_dir: Path, state: str, bound: float | None) -> None:
         """Tell where the run is, after the wait for its upload where there is one."""
@@ -437,32 +307,4 @@ class Run:
         say(f"run {self.name} {state} → {(sent and self.url) or shown(run_dir)}")
 
     def _record_config(self, entries: dict[str, Any]) -> None:
-        self._write(lambda writer: ConfigRecord(writer.now(), entries))
-
-    def _record_summary(self, changes: Changes) -> None:
-        def act() -> None:
-            assigned, deleted = paths_of(changes)
-            for path, value in assigned:
-                self._tree.set(path, value)
-            for path in deleted:
-                self._tree.delete(path)
-            writer = self._writer or self._reopen("the change")
-            if writer is not None:
-                writer.append(
-                    SummaryRecord(writer.now(), [(path, value) for path, value in changes[0]], changes[1])
-                )
-
-        self._exclusively(act)
-
-    def _row_of_summary(self) -> dict[str, Any]:
-        if self._last_step is None:
-            return {}
-        writer = self._writer
-        if writer is not None and writer.row_time:
-            self._last_time_us = self._lane.wall_ns // 1000 + writer.row_time
-        runtime = (self._last_time_us - self._header.wall_ns // 1000) / 1e6
-        return {"_step": self._last_step, "_runtime": runtime, "_timestamp": self._last_time_us / 1e6}
-
-    def _tell_skipped(self, skipped: Sequence[Skipped]) -> None:
-        for one in skipped:
-            warn_once(("value", one.name, one.type_name), f'log: "{one.name:.80}" is left out: {one.why}')
+        self._recorder.write(lambda writer: ConfigRecord(writer.now(), entries))
