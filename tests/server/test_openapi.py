@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -19,6 +20,14 @@ def test_document_is_served_and_printed_alike(user: Any) -> None:
     command = [sys.executable, "-m", "kiseki.server.openapi"]
     printed = subprocess.run(command, capture_output=True, check=True).stdout
     assert json.loads(printed) == user.get("/api/v1/openapi.json")
+
+
+def test_web_app_is_built_against_this_document() -> None:
+    kept = Path(__file__).parents[2] / "web/openapi.json"
+    printed = subprocess.run([sys.executable, "-m", "kiseki.server.openapi"], capture_output=True, check=True)
+    assert json.loads(kept.read_text()) == json.loads(printed.stdout), (
+        "run: python -m kiseki.server.openapi > web/openapi.json && npm run --prefix web types"
+    )
 
 
 def test_every_reference_leads_somewhere(user: Any) -> None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.server.recorded import START_NS, record_run
+
+from kiseki.app import create_instance
+from kiseki.query import series
+from kiseki.records.directory import history
 
 QUESTION = {"entity": "ada", "project": "digits"}
 
@@ -48,6 +55,48 @@ def test_buckets_are_exact_over_many_runs(user: Any, tmp_path: Path) -> None:
         assert (row["first"], row["last"]) == (covered[0], covered[-1])
         assert row["sum"] == pytest.approx(sum(covered))
     assert sum(row["count"] for row in rows) == 2 * 200
+
+
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_buckets_equal_brute_force_over_the_run_directory(data: st.DataObject) -> None:
+    value = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([math.nan, math.inf, -math.inf]))
+    rows = data.draw(st.lists(st.tuples(st.integers(0, 40), value), min_size=1, max_size=80))
+    other = data.draw(st.lists(st.tuples(st.integers(0, 40), value), max_size=20))
+    buckets = data.draw(st.integers(1, 50))
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        own = record_run(folder / "run", rows=[(step, {"v": v}) for step, v in rows])
+        fork = record_run(
+            folder / "run",
+            rows=[(step, {"v": v}) for step, v in other],
+            uid=own.uid,
+            lane=("", "fork"),
+            start_ns=START_NS + 1000,
+        )
+        instance = create_instance(f"sqlite:///{folder}/store.db", local_roots=False)
+        try:
+            answers = instance.ingest.append([own.part(), fork.part()]).result()
+            assert [answer.status for answer in answers] == [200, 200]
+            stream = series(instance.store, [1], ["v"], buckets=buckets)
+        finally:
+            instance.close()
+        lanes: dict[int, dict[int, float]] = {}
+        for row in history(folder / "run"):
+            lanes.setdefault(int("_lane" in row), {})[row["_step"]] = row["v"]
+    found = pa.ipc.open_stream(stream).read_all().to_pylist()
+    assert sum(row["count"] + row["nan"] + row["pinf"] + row["ninf"] for row in found) == sum(
+        map(len, lanes.values())
+    )
+    for row in found:
+        points = sorted(lanes[row["lane"]].items())
+        covered = [v for step, v in points if row["x_first"] <= step <= row["x_last"]]
+        finite = [v for v in covered if math.isfinite(v)]
+        assert (row["count"], row["nan"]) == (len(finite), sum(map(math.isnan, covered)))
+        if finite:
+            figures = (row["min"], row["max"], row["first"], row["last"])
+            assert figures == (min(finite), max(finite), finite[0], finite[-1])
+            assert row["sum"] == pytest.approx(math.fsum(finite), abs=1e-6)
 
 
 def test_odd_values_are_counted_apart(user: Any, tmp_path: Path) -> None:
