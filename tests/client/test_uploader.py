@@ -272,6 +272,22 @@ def test_a_record_that_is_too_large_is_said_and_tried_again(
     assert upload.error is None
 
 
+def test_a_proxy_that_takes_nothing_is_asked_ever_less_often(
+    server: Any, write_run: Callable[..., RecordWriter]
+) -> None:
+    wire, clock, uploader, (upload,) = _setup(server, write_run(3).path)
+    wire.faults = [413] * 1000
+    began = clock.now
+    for _ in range(20):
+        clock.now = max(clock.now, uploader.next_turn())
+        uploader.turn()
+    assert clock.now - began > 60
+    assert upload.error is not None and "takes no request" in upload.error
+    wire.faults = []
+    _work(uploader, clock, [upload])
+    assert upload.error is None
+
+
 def test_other_bytes_on_the_server_stop_the_writer(
     server: Any, write_run: Callable[..., RecordWriter]
 ) -> None:

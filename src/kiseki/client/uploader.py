@@ -264,8 +264,10 @@ class Uploader:
             upload.resume_at = self._clock() + _OVERSIZE_PAUSE_S
             where = f"byte {part.offset} of {upload.source.path}"
             upload.error = f"the record at {where} has {len(part.data)} bytes, more than the server takes"
-        else:
-            self._limit = max(_MIN_LIMIT, min(self._limit, sent // 2))
+            return
+        if self._limit <= _MIN_LIMIT or not part.data:
+            self._pause_upload(upload, self._clock(), f"the server takes no request of {sent} bytes")
+        self._limit = max(_MIN_LIMIT, min(self._limit, sent // 2))
 
     def _refuse_key(self, why: str) -> None:
         self.unauthorized = why

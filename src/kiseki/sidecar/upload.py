@@ -50,15 +50,19 @@ class Server:
         """Send what is due, at most one request."""
         if now < self.due():
             return
-        self._sent_at = now
+        before = [upload.offset for upload in self.uploads]
         if self.uploader.turn():
             self._taken_at = time.monotonic()
+        if before != [upload.offset for upload in self.uploads]:  # Questions and heartbeats delay no rows.
+            self._sent_at = now
 
     def due(self) -> float:
         """Return the monotonic time of the next request if nothing grows before, else infinity."""
         due = self.uploader.next_turn()
-        waiting = sum(upload.size - upload.offset for upload in self.uploads if not upload.settled)
-        return due if waiting >= _EAGER_BYTES else max(due, self._sent_at + BATCH_S)
+        waiting = [upload for upload in self.uploads if not upload.settled]
+        many = sum(upload.size - upload.offset for upload in waiting) >= _EAGER_BYTES
+        last = any(not upload.live for upload in waiting)  # `finish` waits for these.
+        return due if many or last else max(due, self._sent_at + BATCH_S)
 
     def ready_at(self) -> float:
         """Return the monotonic time from which on a grown file leads to a request; infinity if none does."""
