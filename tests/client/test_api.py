@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +194,9 @@ def test_no_connection_is_left_behind(api: Api) -> None:
     next(rows)
     rows.close()  # type: ignore[attr-defined]
     assert api.run("r1").id == "r1"
+
+
+def test_threads_may_share_an_api(api: Api) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: api.run(f"me/proj/r{number % 2 + 1}").id, range(24)))
+    assert found == [f"r{number % 2 + 1}" for number in range(24)]

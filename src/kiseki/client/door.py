@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
@@ -21,7 +22,9 @@ class Door:
         self._base_url = base_url or os.environ.get("KISEKI_BASE_URL") or None
         self._key = key or os.environ.get("KISEKI_API_KEY") or None
         self._timeout = timeout
+        self._lock = threading.RLock()
         self._open: HttpTransport | None = None
+        self._opened_for: tuple[int, str, str | None] | None = None
 
     @property
     def base_url(self) -> str | None:
@@ -50,8 +53,10 @@ class Door:
             if own:
                 yield stack.enter_context(closing(HttpTransport(*found, timeout=self._timeout)))
                 return
-            if self._open is None or (self._open.base_url, self._open.key) != found:
+            stack.enter_context(self._lock)  # Threads may share an Api, but not a connection.
+            if self._open is None or (os.getpid(), *found) != self._opened_for:
                 self._open = HttpTransport(*found, timeout=self._timeout)
+                self._opened_for = (os.getpid(), *found)
             yield self._open
 
     def _server(self) -> tuple[str, str | None] | None:
