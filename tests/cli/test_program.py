@@ -36,9 +36,9 @@ def test_each_command_has_help(kiseki: Callable, command: str) -> None:
 
 
 def test_version_is_the_package_s(kiseki: Callable) -> None:
-    from importlib.metadata import version
+    from kiseki import __version__
 
-    assert kiseki("--version").stdout == f"kiseki {version('kiseki')}\n"
+    assert kiseki("--version").stdout == f"kiseki {__version__}\n"
 
 
 @pytest.mark.parametrize(

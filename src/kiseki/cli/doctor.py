@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
+from kiseki import __version__
 from kiseki.cli.output import json_option, print_json
 from kiseki.cli.target import run_directories
 
-_PACKAGES = ("kiseki", "msgspec", "starlette", "uvicorn", "sqlalchemy", "numpy", "zstandard")
+_PACKAGES = ("msgspec", "starlette", "uvicorn", "sqlalchemy", "numpy", "zstandard")
 
 
 @click.command("doctor")
@@ -33,7 +34,12 @@ def command(as_json: bool) -> None:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "executable": sys.executable, "system": platform.platform()}
+    found = {
+        "kiseki": __version__,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "system": platform.platform(),
+    }
     for name in _PACKAGES:
         try:
             found[name] = version(name)
@@ -103,7 +109,7 @@ def _print(report: dict[str, Any]) -> None:
     versions = report["versions"]
     click.echo(f"kiseki {versions['kiseki']}, Python {versions['python']} ({versions['executable']})")
     click.echo(f"system  {versions['system']}")
-    click.echo("with    " + ", ".join(f"{name} {versions[name]}" for name in (*_PACKAGES[1:], "sqlite")))
+    click.echo("with    " + ", ".join(f"{name} {versions[name]}" for name in (*_PACKAGES, "sqlite")))
     server = report["server"]
     if server["url"] is None:
         click.echo("server  none: runs stay on this disk; `kiseki up` shows them")

@@ -6,9 +6,10 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
 import click
+
+from kiseki import __version__
 
 COMMANDS = ("up", "demo", "runs", "show", "export", "sync", "login", "key", "rebuild", "doctor")
 
@@ -27,7 +28,7 @@ class _Program(click.Group):
 
 
 @click.group(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("kiseki"), message="%(prog)s %(version)s")
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def program() -> None:
     """Kiseki tracks machine-learning experiments: log a training, watch it live, lose nothing."""
 
