@@ -66,6 +66,15 @@ def test_work_tree_of_git_has_its_repositorys_name(tmp_path: Path, monkeypatch: 
     assert default_project() == "vision"
 
 
+def test_installed_program_is_no_projects_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "vision" / ".git").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "vision")
+    environment = tmp_path / "vision" / ".venv"
+    script(environment / "bin", monkeypatch)
+    monkeypatch.setattr("sys.prefix", str(environment))
+    assert default_project() == "vision"
+
+
 def test_entity_is_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "domain\\mei")
     assert default_entity() == "domain-mei"

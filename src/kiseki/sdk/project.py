@@ -63,7 +63,10 @@ def check_name(argument: str, name: str) -> None:
 def _script_folder() -> Path:
     script = sys.argv[0] if sys.argv else ""
     if script and os.path.isfile(script):
-        return Path(os.path.abspath(script)).parent
+        folder = Path(os.path.abspath(script)).parent
+        # A notebook's kernel, pytest or another installed program says nothing about the project.
+        if not any(folder.is_relative_to(prefix) for prefix in (sys.prefix, sys.base_prefix)):
+            return folder
     try:
         return Path(os.getcwd())
     except OSError:  # it has been removed

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from struct import error as LayoutError
 from typing import Any
 
 from kiseki.records.kinds import Header, State, Written
@@ -154,7 +155,12 @@ class Recorder:
         return self._row(writer, data, self.steps.place(at, commit))
 
     def _row(self, writer: lane.Writer, data: Mapping[str, Any], step: int) -> Sequence[Skipped]:
-        skipped = writer.log_row(data, step)
+        try:
+            skipped = writer.log_row(data, step)
+        except (RuntimeError, LayoutError):
+            # Another thread is changing the dictionary; a copy is made in one go.
+            data = dict(data)
+            skipped = writer.log_row(data, step)
         # A tuple says that all keys are strings and all values plain.
         if type(skipped) is tuple:
             self.tree.take_plain_row(data)
