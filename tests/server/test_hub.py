@@ -1,10 +1,15 @@
-"""The hub keeps the newest of each run for each stream, whatever the streams do."""
+"""The hub keeps the newest of each run for each stream; a silent stream shows that it lives."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
+import pytest
+
+from kiseki.app import Instance
+from kiseki.server import live
 from kiseki.server.hub import LiveHub, RunAt
 
 
@@ -57,3 +62,46 @@ def test_closing_wakes_streams_and_ends_later_ones() -> None:
         return first.closed, hub.subscribe(lambda change: True).closed
 
     assert asyncio.run(listen()) == (True, True)
+
+
+def _stream(instance: Instance, key: str, until: int) -> list[bytes]:
+    """The parts of an event stream whose reader leaves after `until` of them."""
+    parts: list[bytes] = []
+
+    async def run() -> None:
+        left = asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                parts.append(message["body"])
+                if len(parts) == until:
+                    left.set()
+
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/api/v1/live",
+            "query_string": b"",
+            "headers": [(b"host", b"localhost"), (b"authorization", f"Bearer {key}".encode())],
+        }
+        await asyncio.wait_for(instance.asgi(scope, receive, send), 20)
+
+    asyncio.run(run())
+    return parts
+
+
+def test_silent_stream_shows_that_it_lives_until_its_reader_leaves(
+    instance: Instance, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "COMMENT_EVERY_S", 0.001)
+    parts = _stream(instance, key, until=4)
+    assert parts[1:4] == [b":\n\n"] * 3
+
+
+def test_stream_opened_while_the_server_ends_is_ended(instance: Instance, key: str) -> None:
+    instance.hub.close()
+    assert _stream(instance, key, until=99)[-1] == b""
