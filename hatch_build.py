@@ -25,7 +25,8 @@ SOURCES = (
     "vite.config.ts",
     "svelte.config.js",
 )
-STAMP = ".built"
+STAMP = "licenses.txt"  # the last file that a build writes
+INSTALLED = ".installed"
 SHIPPED = ("svelte", "clsx", "esm-env", "uplot", "@uwdata/flechette")
 _TLS_HINT = "Behind a proxy that re-signs TLS, set NODE_EXTRA_CA_CERTS to its CA file (PEM) and try again."
 _NPM = "lib/node_modules/npm/bin/npm-cli.js"
@@ -71,8 +72,7 @@ def build(root: Path) -> None:
     static = root / "src/kiseki/server/static"
     if not (static / "index.html").is_file():
         raise WebBuildError(f"vite build left no index.html in {static}")
-    (static / "licenses.txt").write_text(_licenses(root / "web/node_modules"))
-    (static / STAMP).touch()
+    (static / STAMP).write_text(_licenses(root / "web/node_modules"))
 
 
 def install_packages(root: Path) -> None:
@@ -88,12 +88,12 @@ def install_packages(root: Path) -> None:
         run_node(root, "npm ci", str(_node_home() / _NPM), "ci", *options)
     except WebBuildError as error:
         raise WebBuildError(f"{error}. {_TLS_HINT}") from error
-    (root / "web/node_modules" / STAMP).touch()
+    (root / "web/node_modules" / INSTALLED).touch()
 
 
 def packages_are_current(root: Path) -> bool:
     """Whether `node_modules` was installed from the lock file as it is now."""
-    stamp, lock = root / "web/node_modules" / STAMP, root / "web/package-lock.json"
+    stamp, lock = root / "web/node_modules" / INSTALLED, root / "web/package-lock.json"
     return stamp.exists() and stamp.stat().st_mtime >= lock.stat().st_mtime
 
 

@@ -50,7 +50,7 @@ def test_a_registry_out_of_reach_fails_and_names_the_ca_setting(checkout: Path) 
 def test_an_app_that_is_built_already_is_not_built_again(checkout: Path) -> None:
     static = checkout / "src/kiseki/server/static"
     static.mkdir(parents=True)
-    (static / ".built").touch()
+    (static / "licenses.txt").touch()
     assert _build(checkout).returncode == 0
 
 
