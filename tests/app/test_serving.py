@@ -46,6 +46,12 @@ def test_printed_link_logs_a_browser_in(start_server: Callable[..., Any]) -> Non
         assert browser.get(f"{server.url}/api/v1/projects").json() == {"projects": []}
 
 
+def test_localhost_is_the_loopback_address(start_server: Callable[..., Any]) -> None:
+    server = start_server("--host", "localhost", "--no-local-runs")
+    assert server.url.startswith("http://127.0.0.1:")
+    assert "kk_" not in server.log.read_text()
+
+
 def test_running_server_is_found_by_its_user_alone(start_server: Callable[..., Any]) -> None:
     server = start_server()
     owner = read_owner(server.store)

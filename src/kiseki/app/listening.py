@@ -19,6 +19,8 @@ _BACKLOG: Final = 2048
 
 def listen(host: str, port: int) -> socket.socket:
     """Listen on `host` and `port` (0: a free one); raises CannotServe where that cannot be."""
+    # One address, the one that `local_url` names: localhost may mean ::1 first.
+    host = "127.0.0.1" if host == "localhost" else host
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
