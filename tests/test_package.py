@@ -15,7 +15,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 pytestmark = pytest.mark.skipif(
-    not (ROOT / "src/kiseki/server/static/licenses.txt").exists(), reason="the web app is not built (./dev web)"
+    not (ROOT / "src/kiseki/server/static/licenses.txt").exists(),
+    reason="the web app is not built (./dev web)",
 )
 
 

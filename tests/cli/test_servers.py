@@ -86,6 +86,13 @@ def test_a_key_lives_from_create_to_revoke(kiseki: Callable, start_server: Calla
         urllib.request.urlopen(request)
 
 
+def test_the_user_who_runs_a_server_needs_no_key_for_it(kiseki: Callable, start_server: Callable) -> None:
+    server = start_server()
+    env = {"KISEKI_BASE_URL": server.url.replace("127.0.0.1", "localhost")}
+    assert kiseki("key", "create", "bob", env=env).returncode == 0
+    assert [key["name"] for key in json.loads(kiseki("key", "list", "--json", env=env).stdout)] == ["bob"]
+
+
 def test_keys_of_the_own_store_need_no_server(kiseki: Callable) -> None:
     assert kiseki("key", "list").stdout == "no keys\n"
     assert kiseki("key", "create").returncode == 0
