@@ -134,6 +134,22 @@ def _asks_for_a_range(request: Request) -> bool:
     return request.url.endswith("/series") and json.loads(request.post_data or "{}")["min"] is not None
 
 
+def test_keys_read_values_and_zoom(twelve: Stage, open_page: OpenPage) -> None:
+    page = open_page(twelve.server, f"{twelve.project}?only=run00")
+    await_drawn(page, "train/loss", 1999)
+    panel(page, "train/loss").get_by_role("application").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+    box = panel(page, "train/loss").locator(".box")
+    expect(box).to_contain_text("run-00")
+    page.keyboard.press("+")
+    expect(page).to_have_url(re.compile(r"range=\d+\.\.\d+"))
+    page.keyboard.press("Escape")
+    expect(box).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(page).not_to_have_url(re.compile("range="))
+
+
 def test_the_x_axis_can_be_time(twelve: Stage, open_page: OpenPage) -> None:
     page = open_page(twelve.server, f"{twelve.project}?only=run00")
     await_drawn(page, "train/loss", 1999)

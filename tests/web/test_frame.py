@@ -123,3 +123,13 @@ def test_nothing_jumps_while_the_page_fills(twelve: Stage, open_page: OpenPage) 
     page.goto(twelve.server.url + twelve.project)
     await_drawn(page, "train/loss")
     assert page.evaluate("window.shift") < 0.02
+
+
+def test_the_first_chart_needs_little_javascript(twelve: Stage, open_page: OpenPage) -> None:
+    page = open_page(twelve.server, twelve.project)
+    await_drawn(page, "train/loss")
+    size = page.evaluate(
+        "performance.getEntriesByType('resource').filter(entry => entry.name.endsWith('.js'))"
+        ".reduce((sum, entry) => sum + entry.encodedBodySize, 0)"
+    )
+    assert 0 < size <= 150_000

@@ -112,6 +112,39 @@ def test_the_page_says_that_the_server_is_away_and_goes_on_by_itself(
     expect(page.get_by_text("This server is not reachable.")).to_have_count(0)
 
 
+def test_two_tabs_share_one_event_stream(home: Home, training: LiveTraining, open_page: OpenPage) -> None:
+    training.log(3)
+    server = home.servers[0]
+    first = open_page(server, project_path(server))
+    second = first.context.new_page()
+    streams: list[str] = []
+    for page in (first, second):
+        page.on(
+            "request", lambda request: streams.append(request.url) if "/api/v1/live" in request.url else None
+        )
+    second.goto(first.url)
+    for page in (first, second):
+        await_drawn(page, "train/loss", 2)
+    training.log(3)
+    for page in (first, second):
+        await_drawn(page, "train/loss", 5)
+    # The stream belongs to the shared worker: no page has asked for one.
+    assert streams == []
+
+
+def test_a_browser_without_shared_workers_is_live_too(
+    home: Home, training: LiveTraining, open_page: OpenPage
+) -> None:
+    training.log(3)
+    server = home.servers[0]
+    page = open_page(server)
+    page.add_init_script("delete window.SharedWorker")
+    page.goto(server.url + project_path(server))
+    await_drawn(page, "train/loss", 2)
+    training.log(3)
+    await_drawn(page, "train/loss", 5)
+
+
 def test_a_hidden_tab_asks_for_nothing_and_catches_up_when_shown(
     home: Home, training: LiveTraining, open_page: OpenPage
 ) -> None:

@@ -1,6 +1,7 @@
 // @vitest-environment jsdom
 import { expect, test } from "vitest";
 import { axisParams, readAxis, readZoom, zoomParams } from "../src/lib/charts/address";
+import { snapped } from "../src/lib/charts/axis";
 import { endLabels } from "../src/lib/charts/labels";
 import { panelName, searchKeys, sectionsOf } from "../src/lib/charts/sections";
 import { Hub, type FromHub } from "../src/lib/live/hub";
@@ -120,4 +121,10 @@ test("a new user pastes five lines that name this server", () => {
   const lines = firstLines("http://lab:7117").split("\n");
   expect(lines).toHaveLength(5);
   expect(lines[0]).toContain('"http://lab:7117"');
+});
+
+test("a zoom on steps ends on whole steps", () => {
+  expect(snapped([179.8, 359.6], "_step")).toEqual([180, 360]);
+  expect(snapped([1.2, 3.4], "_step")).toEqual([1.2, 3.4]);
+  expect(snapped([179.8, 359.6], "_runtime")).toEqual([179.8, 359.6]);
 });

@@ -4,6 +4,7 @@ import type { XAxis } from "../api/types";
 import { moment } from "../format/time.svelte";
 import { fullValue, shortNumber, tickLabels } from "../format/value";
 import { language } from "../i18n/i18n.svelte";
+import type { Range } from "./lines";
 
 const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
 
@@ -44,4 +45,9 @@ export function xLabel(axis: XAxis, value: number): string {
   if (axis === "_timestamp") return moment(value);
   if (axis === "_runtime") return clockLabel(value, value < 60 ? 0.1 : 1);
   return fullValue(Number.isInteger(value) ? value : Number(value.toPrecision(6)));
+}
+
+/** A zoom without false precision: whole steps, once there are more than a few of them. */
+export function snapped([low, high]: Range, axis: XAxis): Range {
+  return axis === "_step" && high - low > 20 ? [Math.round(low), Math.round(high)] : [low, high];
 }

@@ -33,13 +33,14 @@ export function endLabels(lines: readonly Line[], view: View, lineHeight: number
 
 let ruler: CanvasRenderingContext2D | null = null;
 
-/** Room that the longest of these names needs beside the plot area, CSS pixels; at most the token's. */
-export function gutterFor(names: readonly string[]): number {
+/** Room that the longest of these names needs beside the plot area of a panel this wide, CSS pixels. */
+export function gutterFor(names: readonly string[], panel: number): number {
   ruler ??= document.createElement("canvas").getContext("2d");
-  if (!ruler) return measure("label-gutter");
+  const most = Math.min(measure("label-gutter"), Math.floor(panel * measure("label-share"))) + measure("label-mark");
+  if (!ruler) return most;
   ruler.font = `${measure("text-xs")}px ${getComputedStyle(document.body).fontFamily}`;
   const widest = names.reduce((most, name) => Math.max(most, ruler!.measureText(name).width), 0);
-  return Math.min(measure("label-gutter"), Math.ceil(widest) + 2) + measure("label-mark");
+  return Math.min(most, Math.ceil(widest) + 2 + measure("label-mark"));
 }
 
 /** Push labels down, then back up from the lower edge, until they are `gap` apart. */

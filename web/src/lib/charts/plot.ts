@@ -5,7 +5,7 @@ import { tickLabels } from "../format/value";
 import { colors, measure, runColorToken } from "../theme/tokens";
 import { axisTicks } from "./axis";
 import { drawDot, drawLines, fitCanvas, scaleOf, type Ink, type View } from "./draw";
-import { nearestIndex, nearestLine, widened, xExtent, yRange, type Line, type Range } from "./lines";
+import { heightAt, nearestIndex, nearestLine, widened, xExtent, yRange, type Line, type Range } from "./lines";
 
 export interface Pointer {
   /** Position in the plot area and on the screen, CSS pixels. */
@@ -102,6 +102,20 @@ export class Plot {
     this.#plot.setCursor({ left, top: inside ? 0 : -10 }, false);
     this.#foreignCursor = false;
     this.mark(inside ? x : null);
+  }
+
+  /** Where the pointer would be at `x`, on `line` or, without one, on the line nearest to the middle. */
+  pointAt(x: number, line: Line | null): Pointer {
+    const view = this.view;
+    const perUnit = view.height / (view.y[1] - view.y[0]);
+    const known = line && this.#lines.find((each) => each.id === line.id);
+    const nearest = known ?? nearestLine(this.#lines, x, (view.y[0] + view.y[1]) / 2, perUnit);
+    const height = nearest ? heightAt(nearest.data, x) : NaN;
+    const left = ((x - view.x[0]) / (view.x[1] - view.x[0])) * view.width;
+    const top = Number.isNaN(height) ? view.height / 2 : (view.y[1] - height) * perUnit;
+    const box = this.#plot.over.getBoundingClientRect();
+    this.setHoverLine(x);
+    return { left, top, clientX: box.left + left, clientY: box.top + top, x, nearest };
   }
 
   /** Mark the emphasised line's point at `x`. */

@@ -11,6 +11,10 @@ export const messages = {
   "chart.empty": { en: "No shown run has logged this metric.", ja: "表示中の実行には、この指標の記録がありません。" },
   "chart.failed": { en: "The charts could not be read: {reason}", ja: "グラフを読み込めませんでした：{reason}" },
   "chart.highest": { en: "highest", ja: "最大" },
+  "chart.keys": {
+    en: "{name}: arrow keys read values, plus and minus zoom, Escape shows the whole range",
+    ja: "{name}：矢印キーで値を読み、＋と－で拡大・縮小、Esc で全範囲を表示します",
+  },
   "chart.lane": { en: "process {n}", ja: "プロセス {n}" },
   "chart.last": { en: "last", ja: "最終" },
   "chart.lowest": { en: "lowest", ja: "最小" },
@@ -133,8 +137,8 @@ export const messages = {
   },
   "signIn.failed": { en: "This key is not known here. Keys begin with kk_.", ja: "このキーは登録されていません。キーは kk_ で始まります。" },
   "signIn.how": {
-    en: "Paste an API key of this server. `kiseki key create` on the server makes one.",
-    ja: "このサーバーの API キーを貼り付けてください。サーバー上の `kiseki key create` で作成できます。",
+    en: "Open the link that `kiseki up` printed, or paste an API key: `kiseki key create` on the server makes one.",
+    ja: "`kiseki up` が表示したリンクを開くか、API キーを貼り付けてください。キーはサーバー上の `kiseki key create` で作成できます。",
   },
   "signIn.key": { en: "API key", ja: "API キー" },
   "signIn.submit": { en: "Sign in", ja: "サインイン" },
