@@ -30,7 +30,7 @@ def private_home() -> Iterator[tuple[Path, dict[str, str]]]:
         "XDG_RUNTIME_DIR": str(folder / "runtime"),
         "WANDB_SILENT": "true",
         "KISEKI_SILENT": "true",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
     try:
         yield folder, env

@@ -1,0 +1,136 @@
+"""Full and read-only disks, folders that vanish: the training goes on, and what was written stays good."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.journeys.account import rows_in_export, rows_in_files
+from tests.journeys.ledger import Phase
+from tests.journeys.world import Home, Training, await_true
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB in memory."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"mounting a small tmpfs needs root: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_full_disk_loses_nothing_that_fits_in_memory(laptop: Home, small_disk: Path) -> None:
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(3_000_000))
+    training = laptop.train(600, text=10_000, pause=0.001, mode="offline", dir=str(small_disk))
+    training.await_rows(300)  # 3 MB on a disk that had room for one
+    filler.unlink()
+    training.ledger.goal = 320
+    training.await_end()
+    folder = _only_run(small_disk)
+    assert rows_in_files(folder)["i"] == list(range(320))
+    assert _warnings(training) == 1, training.output
+
+
+def test_full_disk_that_stays_full_keeps_what_was_written(laptop: Home, small_disk: Path) -> None:
+    training = laptop.train(
+        3000, text=10_000, mode="offline", dir=str(small_disk)
+    )  # 30 MB: more than can wait
+    training.await_end()
+    found = rows_in_files(_only_run(small_disk))["i"]
+    assert len(found) > 300 and found == list(range(len(found)))
+    assert "disk" in training.output or "space" in training.output
+
+
+def test_read_only_disk_at_the_start_is_one_warning(laptop: Home, small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    training = laptop.train(500, mode="offline", dir=str(small_disk))
+    training.await_end()
+    assert training.ledger.logged == 500
+    assert _warnings(training) == 1, training.output
+
+
+def test_file_size_limit_is_one_warning_and_harms_nothing(laptop: Home) -> None:
+    code = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+import kiseki
+run = kiseki.init(project="journey", mode="offline")
+for i in range(5000):
+    run.log({"i": i})
+run.finish()
+"""
+    done = laptop.python(code)
+    found = rows_in_files(laptop.run_folders()[0])["i"]
+    assert len(found) > 100 and found == list(range(len(found)))
+    assert "Traceback" not in done.stderr
+    assert "File too large" in done.stderr
+
+
+def test_run_directory_deleted_under_a_live_run(laptop: Home) -> None:
+    server = laptop.server()
+    training = laptop.train(pause=0.002)
+    training.await_rows(100)
+    run_id = training.ledger.run_id
+    await_true(lambda: (server.run(run_id) or {}).get("rows", 0) >= 100, what="100 rows on the server")
+    shutil.rmtree(laptop.run_folder(run_id))
+    await_true(lambda: (server.run(run_id) or {}).get("source_gone"), what="the run to be marked")
+    training.ledger.goal = training.ledger.logged + 100
+    training.await_end()
+    served = rows_in_export(server.rows(run_id))["i"]
+    assert served[:100] == list(range(100)) and served == list(range(len(served)))
+    assert "Traceback" not in training.output
+
+
+def test_run_directory_deleted_later_leaves_what_was_ingested(laptop: Home) -> None:
+    server = laptop.server()
+    training = laptop.train(200)
+    training.await_end()
+    run_id = training.ledger.run_id
+    await_true(lambda: (server.run(run_id) or {}).get("rows") == 200, what="200 rows on the server")
+    server.stop()
+    shutil.rmtree(laptop.run_folder(run_id))
+    server.start()
+    await_true(lambda: (server.run(run_id) or {}).get("source_gone"), what="the run to be marked")
+    assert rows_in_export(server.rows(run_id))["i"] == list(range(200))
+    server.stop()
+    laptop.kiseki("rebuild")
+    server.start()
+    assert rows_in_export(server.rows(run_id))["i"] == list(range(200))
+
+
+def test_damaged_file_is_shown_up_to_the_damage(laptop: Home) -> None:
+    training = laptop.train(1000, mode="offline")
+    training.await_end()
+    run_id = training.ledger.run_id
+    folder = laptop.run_folder(run_id)
+    path = max(folder.glob("*.kiseki"), key=lambda p: p.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    path.write_bytes(data)
+    kept = rows_in_files(folder)["i"]
+    assert 0 < len(kept) < 1000 and kept == list(range(len(kept)))
+    server = laptop.server()
+    await_true(lambda: (server.run(run_id) or {}).get("rows") == len(kept), what=f"{len(kept)} rows")
+    run = server.run(run_id)
+    assert run is not None and "byte" in run["damage"]
+    assert rows_in_export(server.rows(run_id))["i"] == kept
+
+
+def _only_run(folder: Path) -> Path:
+    found = list(folder.glob("kiseki/run-*"))
+    assert len(found) == 1
+    return found[0]
+
+
+def _warnings(training: Training) -> int:
+    assert training.ledger.phase == Phase.FINISHED
+    assert "Traceback" not in training.output
+    return training.output.lower().count("warning")
