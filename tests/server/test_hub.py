@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -64,7 +65,9 @@ def test_closing_wakes_streams_and_ends_later_ones() -> None:
     assert asyncio.run(listen()) == (True, True)
 
 
-def _stream(instance: Instance, key: str, until: int) -> list[bytes]:
+def _stream(
+    instance: Instance, key: str, until: int, at_first: Callable[[], object] = lambda: None
+) -> list[bytes]:
     """The parts of an event stream whose reader leaves after `until` of them."""
     parts: list[bytes] = []
 
@@ -78,6 +81,8 @@ def _stream(instance: Instance, key: str, until: int) -> list[bytes]:
         async def send(message: Any) -> None:
             if message["type"] == "http.response.body":
                 parts.append(message["body"])
+                if len(parts) == 1:
+                    await asyncio.to_thread(at_first)
                 if len(parts) == until:
                     left.set()
 
@@ -105,3 +110,12 @@ def test_silent_stream_shows_that_it_lives_until_its_reader_leaves(
 def test_stream_opened_while_the_server_ends_is_ended(instance: Instance, key: str) -> None:
     instance.hub.close()
     assert _stream(instance, key, until=99)[-1] == b""
+
+
+def test_stream_ends_with_the_key_it_was_opened_with(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "COMMENT_EVERY_S", 0.001)
+    key_id, key = instance.auth.create_key("cluster")
+    parts = _stream(instance, key, until=10_000, at_first=lambda: instance.auth.revoke_key(key_id))
+    assert parts[-1] == b""

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from kiseki.server.access import is_authenticated
 from kiseki.server.context import Context
-from kiseki.server.endpoint import endpoint
+from kiseki.server.endpoint import Call, endpoint
 from kiseki.server.errors import ApiError
 from kiseki.server.hub import LiveHub, RunAt
 
 EVENT_STREAM = "text/event-stream"
 COMMENT_EVERY_S: Final = 10.0
-"""Silence after which a comment shows both ends that the connection lives."""
+"""Silence after which a comment shows both ends that the connection lives.
+
+As often the stream's credential is looked at again: a revoked key or an ended session ends it.
+"""
 
 MIN_INTERVAL_S: Final = 0.1
 """Shortest time between two batches of one stream; what changes meanwhile is told once."""
@@ -30,9 +35,13 @@ class LiveQuery(msgspec.Struct, frozen=True):
 
 
 @endpoint("GET", "/live", media=EVENT_STREAM)
-async def follow_changes(context: Context, query: LiveQuery) -> Response:
+async def follow_changes(context: Context, call: Call, query: LiveQuery) -> Response:
     """Stream `event: run` with `{entity, project, run, at}` for each run that changes, newest `at` only."""
-    return _EventStream(context.hub, _wanted(query.project))
+
+    async def allowed() -> bool:
+        return context.settings.in_process or await is_authenticated(context.auth, call.request)
+
+    return _EventStream(context.hub, _wanted(query.project), allowed)
 
 
 def _wanted(project: str) -> Callable[[RunAt], bool]:
@@ -45,13 +54,16 @@ def _wanted(project: str) -> Callable[[RunAt], bool]:
 
 
 class _EventStream(Response):
-    def __init__(self, hub: LiveHub, wants: Callable[[RunAt], bool]) -> None:
+    def __init__(
+        self, hub: LiveHub, wants: Callable[[RunAt], bool], allowed: Callable[[], Awaitable[bool]]
+    ) -> None:
         super().__init__(
             media_type=EVENT_STREAM, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
         del self.headers["content-length"]
         self._hub = hub
         self._wants = wants
+        self._allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -69,8 +81,13 @@ class _EventStream(Response):
         try:
             # The first bytes let the browser know that the stream is open.
             await _send_part(send, b": kiseki\n\n")
+            checked = time.monotonic()
             while not subscription.closed:
                 changes = await subscription.next_changes(COMMENT_EVERY_S)
+                if time.monotonic() - checked >= COMMENT_EVERY_S:
+                    if not await self._allowed():
+                        break
+                    checked = time.monotonic()
                 await _send_part(send, b"".join(map(_event, changes)) or b":\n\n")
                 if changes:
                     await asyncio.sleep(MIN_INTERVAL_S)
