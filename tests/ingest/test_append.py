@@ -334,3 +334,48 @@ def test_a_writer_that_was_declared_dead_too_early_goes_on(
         assert connection.execute(select(raw.c.length).where(raw.c.writer_pk == 1)).scalars().all() == [
             len(data) + len(rest)
         ]
+
+
+def test_a_disk_that_fills_up_in_the_middle_loses_and_doubles_nothing(
+    case: Case, ingest: Ingest, store: Store
+) -> None:
+    data, head = case
+    pieces = cut(data, [3000] * 20)
+    pages = store.write(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one()).result(20)
+    store.write(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count={pages + 2}").scalar()).result(20)
+    offset = crc = refused = 0
+    for piece in pieces:
+        answer = one(ingest, part(piece, offset, crc, of=head))
+        if answer.status == 507:
+            refused += 1
+            store.write(lambda c: c.exec_driver_sql("PRAGMA max_page_count=1000000").scalar()).result(20)
+            answer = one(ingest, part(piece, offset, crc, of=head))
+        assert answer.status == 200, answer
+        offset, crc = answer.offset, answer.crc
+    assert refused == 1
+    assert rows_in(store) == 400
+    with store.read() as connection:
+        points = read_points(store, connection, 1, ["acc"])["acc"][0]
+    assert points.values.tolist() == list(range(400))
+
+
+def test_rows_of_an_older_version_are_made_again_at_the_start(
+    case: Case, tmp_path: Path, wait_until: Any
+) -> None:
+    data, head = case
+    url = f"sqlite:///{tmp_path}/older/store.db"
+    store = open_store(url, reserve_bytes=0)
+    ingest = Ingest(store)
+    send(ingest, data, head)
+    store.write(lambda c: c.execute(runs.update().values(version=0, rows=7))).result(20)
+    store.write(lambda c: c.execute(metrics.delete())).result(20)
+    ingest.close()
+    store.close()
+    store = open_store(url, reserve_bytes=0)
+    ingest = Ingest(store)
+    wait_until(lambda: rows_in(store) == 400)
+    with store.read() as connection:
+        assert connection.scalars(select(metrics.c.key)).all() == ["acc", "loss"]
+        assert connection.execute(select(runs.c.version)).scalar_one() == 1
+    ingest.close()
+    store.close()

@@ -12,6 +12,40 @@ from kiseki.ingest.values import Value, leaves
 from kiseki.store.tables import DERIVED_VERSION, metrics, run_values, runs, writers
 from kiseki.store.upsert import upsert
 
+_RUN_COLUMNS = (
+    "name",
+    "state",
+    "shown_state",
+    "exit_code",
+    "reason",
+    "created_us",
+    "started_us",
+    "ended_us",
+    "updated_us",
+    "host",
+    "user",
+    "command",
+    "notes",
+    "tags",
+    "grp",
+    "job_type",
+    "config",
+    "summary",
+    "environment",
+    "last_step",
+    "rows",
+    "at",
+    "source_gone",
+    "damage",
+    "fold",
+    "version",
+)
+# Built once: on a small append, making the statement costs more than running it.
+_update_run = (
+    update(runs)
+    .where(runs.c.id == bindparam("pk"))
+    .values({name: bindparam(f"new_{name}", type_=runs.c[name].type) for name in _RUN_COLUMNS})
+)
 _update_writer = (
     update(writers)
     .where(writers.c.id == bindparam("pk"))
@@ -41,7 +75,7 @@ def flush(connection: Connection, state: RunState) -> None:
         connection.execute(_update_writer, rows)
     state.at += 1
     row = run_row(state)
-    connection.execute(update(runs).where(runs.c.id == state.pk).values(row))
+    connection.execute(_update_run, {"pk": state.pk, **{f"new_{name}": row[name] for name in _RUN_COLUMNS}})
     upsert(
         connection,
         metrics,

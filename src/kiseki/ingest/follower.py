@@ -58,6 +58,8 @@ class LocalFollower:
         self._watched: set[Path] = set()
         self._to_watch: set[Path] = set()
         self._remembered: dict[str, tuple[int, int]] | None = None
+        self._asking = 0
+        """Questions that wait for the lock: whoever reads a long backlog lets them pass."""
         self._watch = DirectoryWatch()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
@@ -214,11 +216,15 @@ class LocalFollower:
 
     def _look_again(self, uid: str, writer: str) -> None:
         """Someone asks about a writer: look for new directories and files before it is answered."""
-        if self.follows(uid, writer):
-            return
-        with self._lock:
-            self._scan()
-            self._round(self._dirty_files())
+        self._asking += 1
+        try:
+            if self.follows(uid, writer):
+                return
+            with self._lock:
+                self._scan()
+                self._round(self._dirty_files())
+        finally:
+            self._asking -= 1
 
     # Reading files
 
@@ -236,6 +242,8 @@ class LocalFollower:
         """Feed these files to ingest until nothing is new in them."""
         while files and not self._closing.is_set():
             files = self._round(files)
+            while self._asking and not self._closing.is_set():
+                self._closing.wait(0.002)
 
     def _round(self, files: Sequence[FollowedFile]) -> list[FollowedFile]:
         """One piece of each file; returns the files to go on with."""

@@ -76,8 +76,9 @@ class MetricState:
             "version": DERIVED_VERSION,
         }
 
-    def add(self, column: Column, steps: Ints, offsets: Ints, stamps: Ints, writer: str) -> None:
-        """Add values: their steps, the bytes of their frames, and unix µs by the writer's own clock."""
+    def add(self, column: Column, low: int, high: int, offsets: Ints, stamps: Ints, writer: str) -> None:
+        """Add values: their lowest and highest step, their frames' bytes, and unix µs by the writer's clock.
+        """
         found = statistics(column)
         self._widen(column)
         self.points += found.rows
@@ -85,7 +86,6 @@ class MetricState:
         self.nan += found.nan
         self.pinf += found.pinf
         self.ninf += found.ninf
-        low, high = int(steps.min()), int(steps.max())
         self.step_min = low if self.step_min is None else min(self.step_min, low)
         self.step_max = high if self.step_max is None else max(self.step_max, high)
         if found.min is None or found.max is None:
@@ -114,13 +114,19 @@ def add_block(metrics: dict[str, MetricState], block: Block, stamps: Ints, write
 
     `stamps` are the rows' unix µs by the writer's own clock, one for each row of the block.
     """
+    if not len(block):
+        return set()
+    low, high = int(block.steps.min()), int(block.steps.max())
     for key, field in block.fields.items():
         state = metrics.get(key)
         if state is None:
             state = metrics[key] = MetricState()
         if len(field.rows) == len(block):
-            state.add(field.column, block.steps, block.offsets, stamps, writer)
+            state.add(field.column, low, high, block.offsets, stamps, writer)
         else:
             rows = field.rows
-            state.add(field.column, block.steps[rows], block.offsets[rows], stamps[rows], writer)
+            steps = block.steps[rows]
+            state.add(
+                field.column, int(steps.min()), int(steps.max()), block.offsets[rows], stamps[rows], writer
+            )
     return set(block.fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ from kiseki.ingest.append import LocalPart, Taken, take
 from kiseki.ingest.flush import flush
 from kiseki.ingest.liveness import Contacts, mark_dead
 from kiseki.ingest.state import RunState, RunStates, WriterState
+from kiseki.store.commits import GROUP_SECONDS
 from kiseki.store.database import Store
 from kiseki.store.errors import StoreError, StoreFull
-from kiseki.store.tables import runs, writers
+from kiseki.store.tables import DERIVED_VERSION, runs, writers
 
 SWEEP_SECONDS = 1.0
 """How often silence is looked for, and the tails of ended writers are sealed."""
@@ -59,6 +61,7 @@ class Ingest:
         store.write(self.contacts.load)
         self._sweep = threading.Thread(target=self._sweep_on, name="kiseki-ingest-sweep", daemon=True)
         self._sweep.start()
+        self.rebuild(outdated=True)
 
     def append(self, parts: Sequence[Part]) -> Future[list[Answer]]:
         """Answer each part, in order, once what it brought is on disk; the future holds no exception."""
@@ -136,14 +139,18 @@ class Ingest:
         def found(future: Future[list[tuple[str, str]]]) -> None:
             if future.cancelled():
                 done.cancel()
+            elif (error := future.exception()) is not None:
+                done.set_exception(error)
             else:
                 self._seal_all(future.result(), done)
 
         self.store.write(find, low=True).add_done_callback(found)
         return done
 
-    def rebuild(self, run_pk: int | None = None) -> Future[list[int]]:
+    def rebuild(self, run_pk: int | None = None, *, outdated: bool = False) -> Future[list[int]]:
         """Make the derived rows of a run, or of all, again; the future holds the runs done, when they are.
+
+        `outdated`: only of those that an older version of the code made.
 
         Works piece by piece behind the appends. A run whose source files are gone is left as it is.
         """
@@ -151,11 +158,17 @@ class Ingest:
 
         def find(connection: Connection) -> list[int]:
             query = select(runs.c.id).order_by(runs.c.id)
-            return list(connection.scalars(query if run_pk is None else query.where(runs.c.id == run_pk)))
+            if run_pk is not None:
+                query = query.where(runs.c.id == run_pk)
+            if outdated:
+                query = query.where(runs.c.version < DERIVED_VERSION, runs.c.source_gone.is_(False))
+            return list(connection.scalars(query))
 
         def found(future: Future[list[int]]) -> None:
             if future.cancelled():
                 done.cancel()
+            elif (error := future.exception()) is not None:
+                done.set_exception(error)
             else:
                 self._rebuild_all(future.result(), [], done)
 
@@ -168,7 +181,11 @@ class Ingest:
         self._sweep.join()
         self._looking.shutdown(wait=True)
         self._listeners.clear()
-        self.store.write(lambda connection: self.contacts.write(connection, at_once=True))
+        try:
+            self.store.write(lambda connection: self.contacts.write(connection, at_once=True))
+        except StoreError:
+            # Closed before: what it said is at most ten seconds old.
+            pass
 
     def _alive(self, state: RunState, writer: WriterState) -> None:
         self.contacts.note(writer.pk)
@@ -200,23 +217,29 @@ class Ingest:
         if not left:
             done.set_result(None)
             return
-        uid, writer = left[0]
 
-        def job(connection: Connection) -> bool:
+        def job(connection: Connection) -> list[tuple[str, str]]:
             from kiseki.ingest.sealing import seal_next
 
-            state = self.states.find(connection, uid)
-            found = None if state is None else state.writers.get(writer)
-            if state is None or found is None:
-                return False
-            return seal_next(connection, self.store, state, found)
+            deadline = time.monotonic() + GROUP_SECONDS
+            waiting = list(left)
+            while waiting:
+                uid, writer = waiting[0]
+                state = self.states.find(connection, uid)
+                found = None if state is None else state.writers.get(writer)
+                if state is None or found is None or not seal_next(connection, self.store, state, found):
+                    waiting.pop(0)
+                if time.monotonic() > deadline:
+                    break
+            return waiting
 
-        def sealed(future: Future[bool]) -> None:
+        def sealed(future: Future[list[tuple[str, str]]]) -> None:
             if future.cancelled():
                 done.cancel()
-                return
-            more = future.exception() is None and future.result()
-            self._seal_all(left if more else left[1:], done)
+            elif future.exception() is None:
+                self._seal_all(future.result(), done)
+            else:
+                self._seal_all(left[1:], done)
 
         self.store.write(job, low=True).add_done_callback(sealed)
 

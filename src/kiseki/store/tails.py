@@ -82,7 +82,12 @@ class Tails:
         data = read_source(connection, asked.writer_pk, asked.path, asked.start, asked.end)
         # What is not sealed begins with a segment: a writer that goes on after its end is unsealed first.
         blocks = decode_segments(asked.header, data, asked.start, asked.segment)
-        self.put(asked.writer_pk, blocks)
+        with self._lock:
+            tail = self._tails.get(asked.writer_pk)
+            # A reader of an older snapshot must not take the place of what ingest has decoded since.
+            if blocks and (tail is None or tail.end < asked.end):
+                self._drop(asked.writer_pk)
+                self._hold(asked.writer_pk, _Tail([]), blocks)
         return blocks
 
     def put(self, writer_pk: int, blocks: list[Block]) -> None:
