@@ -216,7 +216,7 @@ def _query_values(request: Request, lists: frozenset[str]) -> dict[str, Any]:
 def _base_url(context: Context, request: Request) -> str | None:
     if context.settings.in_process:
         return None
-    return f"{request.scope['scheme']}://{request.headers.get('host', '')}{context.settings.base_path}"
+    return f"{request.scope.get('scheme', 'http')}://{request.headers.get('host', '')}{context.settings.base_path}"
 
 
 def _too_large(limit: int) -> ApiError:
