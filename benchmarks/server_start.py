@@ -14,7 +14,7 @@ from benchmarks.report import Bar, Report, Result, main, median
 
 ROUNDS = 9
 
-IMPORTS = "import starlette.applications, starlette.routing, uvicorn, uvloop, httptools, sqlalchemy"
+IMPORTS = "import starlette.applications, starlette.routing, uvicorn, sqlalchemy"
 
 
 def measure() -> Report:

@@ -45,6 +45,7 @@ class Server:
         self.key = ""
         """The key of this one process, for the test's own questions."""
         self.log = home.folder / "server.log"
+        self._paths: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self._port = 0
 
@@ -103,11 +104,11 @@ class Server:
 
     def run(self, run_id: str) -> dict[str, Any] | None:
         """The detail of the run with this id, None while the server does not know it."""
+        path = self._path_of(run_id)
+        if path is None:
+            return None
         try:
-            entry = next((r for r in self.runs() if r["id"] == run_id), None)
-            if entry is None:
-                return None
-            answer: dict[str, Any] = from_json(self.request(self._run_path(entry)))
+            answer: dict[str, Any] = from_json(self.request(path))
         except urllib.error.HTTPError as error:
             if error.code == 404:
                 return None
@@ -116,11 +117,15 @@ class Server:
 
     def rows(self, run_id: str) -> list[dict[str, Any]]:
         """Every row of the run as the export gives it."""
-        entry = next(r for r in self.runs() if r["id"] == run_id)
-        return [from_json(line) for line in self.request(self._run_path(entry) + "/export").splitlines()]
+        path = self._path_of(run_id)
+        assert path is not None, f"the server does not know the run {run_id}"
+        return [from_json(line) for line in self.request(path + "/export").splitlines()]
 
-    def _run_path(self, run: dict[str, Any]) -> str:
-        return f"/api/v1/runs/{run['entity']}/{run['project']}/{run['id']}"
+    def _path_of(self, run_id: str) -> str | None:
+        if run_id not in self._paths:
+            for run in self.runs():
+                self._paths[run["id"]] = f"/api/v1/runs/{run['entity']}/{run['project']}/{run['id']}"
+        return self._paths.get(run_id)
 
     def _answers(self) -> bool:
         if self.process is None or self.process.poll() is not None:
