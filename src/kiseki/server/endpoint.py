@@ -216,7 +216,8 @@ def _query_values(request: Request, lists: frozenset[str]) -> dict[str, Any]:
 def _base_url(context: Context, request: Request) -> str | None:
     if context.settings.in_process:
         return None
-    return f"{request.scope.get('scheme', 'http')}://{request.headers.get('host', '')}{context.settings.base_path}"
+    scheme, host = request.scope.get("scheme", "http"), request.headers.get("host", "")
+    return f"{scheme}://{host}{context.settings.base_path}"
 
 
 def _too_large(limit: int) -> ApiError:
