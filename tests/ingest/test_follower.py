@@ -22,7 +22,7 @@ from kiseki.store.series import read_points
 from kiseki.store.tables import directories, journal, raw, runs, writers
 from kiseki.system.process import this_process
 
-from .conftest import UID, RunDirectory, header, send
+from .conftest import UID, RunDirectory, header, part, send
 from .derived import derived_rows
 
 Wait = Callable[..., Any]
@@ -292,3 +292,36 @@ def test_a_folder_with_other_things_in_it_is_no_matter(
     assert the_run(store) is None
     with store.read() as connection:
         assert connection.execute(select(func.count()).select_from(raw)).scalar() == 0
+
+
+def test_an_old_copy_of_a_run_that_was_sent_is_left_alone(
+    root: Path, tmp_path: Path, follower: LocalFollower, store: Store, ingest: Ingest
+) -> None:
+    directory = RunDirectory(tmp_path / "elsewhere")
+    writer = directory.writer(living())
+    writer.log_row({"loss": 0.0}, 0)
+    shutil.copytree(directory.path, root / "old")
+    writer.log_row({"loss": 1.0}, 1)
+    ((head, data),) = directory.files()
+    answer = send(ingest, data, head)
+    follower.catch_up()
+    assert the_run(store).damage is None
+    writer.log_row({"loss": 2.0}, 2)
+    writer.close()
+    rest = directory.files()[0][1][len(data) :]
+    (answer,) = ingest.append([part(rest, answer.offset, answer.crc, of=head)]).result(20)
+    assert (answer.status, answer.following) == (200, False)
+    assert values(store) == [0.0, 1.0, 2.0]
+
+
+def test_growth_that_no_watch_sees_is_noticed(
+    root: Path, follower: LocalFollower, store: Store, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "_note", lambda changed: None)
+    writer = RunDirectory(root / "run-1").writer(living())
+    follower.start()
+    wait_until(lambda: the_run(store))
+    for step in range(2):
+        writer.log_row({"loss": float(step)}, step)
+        wait_until(lambda step=step: the_run(store).rows == step + 1)
+    writer.close()

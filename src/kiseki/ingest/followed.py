@@ -68,7 +68,9 @@ class FollowedFile:
         self.ended = known.ended
         self._damage_told = known.damage
         self._go_on_at(known.offset, known.crc)
-        return True
+        # An old copy of what the store knows better; only of the file itself it would be damage.
+        self.aside = self._changed_damage is not None and known.path != str(self.path)
+        return not self.aside
 
     def _go_on_at(self, offset: int, crc: int) -> None:
         """Follow from byte `offset` on, if the file still begins with the bytes that the store has."""
@@ -145,6 +147,13 @@ class FollowedFile:
             return
         if (found.st_dev, found.st_ino) != self._inode:
             self._changed_damage = "replaced by another file"
+
+    def grown(self) -> bool:
+        """Whether the file is longer than what was read of it, however that was not noticed."""
+        try:
+            return self.path.stat().st_size > self._follower.offset + self._follower.pending
+        except OSError:
+            return False
 
     def alive(self) -> bool | None:
         """Whether the writer's process lives; None where that cannot be known from here."""

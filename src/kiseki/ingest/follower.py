@@ -300,6 +300,8 @@ class LocalFollower:
             now = time.monotonic()
             for directory in open_ones:
                 for file in directory.files.values():
+                    # No watch sees what another host writes to a network file system.
+                    directory.dirty |= not file.done and file.grown()
                     self._judge_file(file, now, grace)
                 if not directory.dirty and all(file.done for file in directory.files.values()):
                     self._complete(directory)
