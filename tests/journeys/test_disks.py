@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,18 +13,28 @@ from tests.journeys.account import rows_in_export, rows_in_files
 from tests.journeys.ledger import Phase
 from tests.journeys.world import Home, Training, await_true
 
+from kiseki.store.database import RESERVE_BYTES
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB in memory."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+
+@contextmanager
+def _disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    """A file system in memory of so many MB, mounted on `folder`."""
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "tmpfs", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"mounting a small tmpfs needs root: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB."""
+    with _disk(tmp_path / "small", 4) as folder:
+        yield folder
 
 
 def test_full_disk_loses_nothing_that_fits_in_memory(laptop: Home, small_disk: Path) -> None:
@@ -72,6 +83,28 @@ run.finish()
     assert len(found) > 100 and found == list(range(len(found)))
     assert "Traceback" not in done.stderr
     assert "File too large" in done.stderr
+
+
+def test_full_disk_of_the_server_makes_the_run_wait(laptop: Home, cloud: Home) -> None:
+    with _disk(cloud.folder / "data", RESERVE_BYTES // 2**20 + 40) as disk:
+        server = cloud.server()
+        laptop.uploads_to(server)
+        laptop.env["KISEKI_FINISH_TIMEOUT"] = "2"
+        training = laptop.train(pause=0.002)
+        training.await_phase(Phase.LOGGING)
+        run_id = training.ledger.run_id
+        await_true(lambda: (server.run(run_id) or {}).get("rows", 0) > 10, what="the first rows")
+        filler = disk / "filler"
+        filler.write_bytes(bytes(shutil.disk_usage(disk).free - 1_000_000))
+        training.await_rows(training.ledger.logged + 500)
+        training.ledger.goal = training.ledger.logged + 10
+        training.await_end()
+        assert "full" in training.output and "kiseki sync" in training.output
+        filler.unlink()
+        rows = training.ledger.logged
+        await_true(lambda: (server.run(run_id) or {}).get("rows") == rows, seconds=60, what=f"{rows} rows")
+        assert rows_in_export(server.rows(run_id))["i"] == list(range(rows))
+        cloud.close()
 
 
 def test_run_directory_deleted_under_a_live_run(laptop: Home) -> None:
