@@ -19,6 +19,8 @@ from kiseki.records.reader import read_records
 from kiseki.records.writer import RecordWriter
 from kiseki.sidecar.death import Deaths
 from kiseki.sidecar.follow import RunFollow
+from kiseki.sidecar.loop import Sidecar
+from kiseki.sidecar.spool import Spool
 from kiseki.system.locks import is_locked
 
 Wait = Callable[..., Any]
@@ -175,6 +177,25 @@ def test_a_run_folder_deleted_under_it_costs_only_that_run(
         wait_until(lambda: bytes(server.writers[other.writer]) == other.bytes())
         assert sidecar.poll() is None
         assert world.pointers() == [other.writer]
+
+
+def test_a_server_that_stays_away_is_given_up_and_the_next_sidecar_goes_on(
+    world: Any, server: Any, serve: Any, wait_until: Wait
+) -> None:
+    with serve(server) as url:
+        port = int(url.rsplit(":", 1)[1])
+    trainer = world.trainer(base_url=url)
+    trainer.do("log 5")
+    trainer.do("finish")
+    spool = Spool(world.spool)
+    assert spool.acquire()
+    Sidecar(spool, linger=0.1, patience=0.5).run()  # Ends though the run is not sent.
+    assert world.pointers() == [trainer.writer]
+    assert world.progress()["state"] == "waiting"
+    with serve(server, port):
+        world.sidecar()
+        wait_until(lambda: bytes(server.writers.get(trainer.writer, b"")) == trainer.bytes())
+        wait_until(lambda: not world.pointers())
 
 
 def test_a_spool_that_is_removed_costs_no_row(world: Any, server: Any, serve: Any, wait_until: Wait) -> None:

@@ -19,7 +19,9 @@ from kiseki.system.watch import DirectoryWatch
 LINGER_S: Final = 30.0
 """The sidecar ends this long after its last run."""
 
-_PATIENCE_S: Final = 3600.0
+PATIENCE_S: Final = 1200.0
+"""A server that takes nothing for this long after the last run has ended is given up."""
+
 _CLOSING_S: Final = 10.0
 _PROGRESS_S: Final = 0.2
 _QUIET_S: Final = 0.5
@@ -30,10 +32,12 @@ _LOG_BYTES: Final = 256 * 1024
 class Sidecar:
     """Looks after every run whose pointer lies in one spool."""
 
-    def __init__(self, spool: Spool, *, linger: float = LINGER_S) -> None:
-        """`linger` in seconds."""
+    def __init__(self, spool: Spool, *, linger: float = LINGER_S, patience: float = PATIENCE_S) -> None:
+        """`linger` and `patience` in seconds."""
         self._spool = spool
         self._linger = linger
+        self._patience = patience
+        self._last_alive = time.monotonic()
         self._runs: dict[Path, RunFollow] = {}
         self._set_aside: set[str] = set()
         self._servers: dict[str, Server] = {}
@@ -83,8 +87,9 @@ class Sidecar:
                 self._look_after(run)
             except Exception as error:  # One bad run must not cost the others their sidecar.
                 self._put_aside(run, error)
-        for server in self._servers.values():
+        for url, server in self._servers.items():
             server.work(now)
+            self._say(url, server.uploader.error)
         for run in list(self._runs.values()):
             self._conclude(run, now)
         follows = self._follows()
@@ -141,13 +146,18 @@ class Sidecar:
             self._drop(run)
 
     def _must_leave(self, now: float) -> bool:
-        """Whether to end with work undone: told to, or nothing was taken for an hour after the last run."""
+        """Whether to end with work undone: told to, or nothing was taken for long after the last run."""
         if self._closing_at is not None and now >= self._closing_at:
             return True
         if not all(follow.ended for follow in self._follows()):
+            self._last_alive = now
+        patience = now - self._patience
+        if self._last_alive > patience or not self._servers:
             return False
-        servers = self._servers.values()
-        return bool(servers) and all(server.stuck_for(now) > _PATIENCE_S for server in servers)
+        if any(server.taken_at > patience for server in self._servers.values()):
+            return False
+        log(f"given up after {self._patience:.0f} s; `kiseki sync` sends what is left")
+        return True
 
     def _put_aside(self, run: RunFollow, error: Exception) -> None:
         gone = isinstance(error, FileNotFoundError)

@@ -30,7 +30,8 @@ class Server:
         self.uploader = Uploader(self._transport, find_key=self._keys.other)
         self.uploads: list[Upload] = []
         self._sent_at = float("-inf")
-        self._taken_at = time.monotonic()
+        self.taken_at = time.monotonic()
+        """When the server last took anything, heartbeats too."""
 
     def add(self, follow: WriterFollow) -> None:
         """Upload a writer's file from now on."""
@@ -52,7 +53,7 @@ class Server:
             return
         before = [upload.offset for upload in self.uploads]
         if self.uploader.turn():
-            self._taken_at = time.monotonic()
+            self.taken_at = time.monotonic()
         if before != [upload.offset for upload in self.uploads]:  # Questions and heartbeats delay no rows.
             self._sent_at = now
 
@@ -69,10 +70,6 @@ class Server:
         if all(upload.stopped or upload.following for upload in self.uploads):
             return float("inf")
         return max(self._sent_at + BATCH_S, self.uploader.paused_until)
-
-    def stuck_for(self, now: float) -> float:
-        """Return the seconds since the server last took anything."""
-        return now - self._taken_at
 
     def progress(self, follow: WriterFollow) -> Progress:
         """Say how far a writer's upload is."""
