@@ -166,11 +166,22 @@ def test_a_row_beyond_16_mib_is_refused_and_the_next_one_taken(new_writer: NewWr
     writer.log_row({"s": "short"}, 0)
     for _ in range(2):
         with pytest.raises(TooLarge, match="16 MiB"):
-            writer.log_row({"s": "x" * (17 * 2**20)}, 1)
+            writer.log_row({"s": "x" * (9 * 2**20), "t": "x" * (9 * 2**20)}, 1)
     with pytest.raises(TooLarge):
         writer.append(Config(writer.now(), {"s": "x" * (17 * 2**20)}))
     writer.log_row({"s": "y" * (15 * 2**20)}, 2)
     assert [step for step, _ in rows_of(writer)] == [0, 2]
+
+
+@pytest.mark.parametrize("text", ["x" * (17 * 2**20), "é" * (9 * 2**20), b"x" * (16 * 2**20)])
+def test_a_text_too_large_for_a_record_is_left_out_of_its_row(
+    new_writer: NewWriter, text: str | bytes
+) -> None:
+    writer = new_writer()
+    (skipped,) = writer.log_row({"s": text, "kept": 1.5}, 3)
+    assert (skipped.name, skipped.type_name) == ("s", type(text).__name__)
+    assert "too large" in skipped.why
+    assert rows_of(writer) == [(3, {"kept": 1.5})]
 
 
 def test_records_take_foreign_values_and_refuse_what_no_reader_could_read(new_writer: NewWriter) -> None:

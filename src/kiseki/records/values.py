@@ -22,6 +22,9 @@ RESERVED_KEYS = frozenset({"_step", "_runtime", "_timestamp"})
 MAX_ARRAY = 4096
 """Most elements of an array that are stored as a list."""
 
+MAX_TEXT = 15 * 2**20
+"""Most bytes of a text in a row: a record holds 16 MiB, and the rest of the row needs room."""
+
 MAX_DEPTH = 100
 """Deepest nesting of lists and dictionaries that is stored."""
 
@@ -104,11 +107,21 @@ def _flatten(path: tuple[str, ...], value: Any, row: FlatRow, within: tuple[int,
         return
     try:
         stored = _storable(value, None, within)
+        if isinstance(stored, (str, bytes)) and len(stored) > MAX_TEXT // 4:
+            _check_size(stored)
     except Unstorable as error:
         row.skipped.append(Skipped(".".join(path), error.type_name, str(error)))
         return
     row.keys.append(path[0] if len(path) == 1 else path)
     row.values.append(stored)
+
+
+def _check_size(stored: str | bytes) -> None:
+    size = len(stored if isinstance(stored, bytes) else stored.encode())
+    if size > MAX_TEXT:
+        raise Unstorable(
+            stored, f"of {size} bytes is too large; at most {MAX_TEXT} are stored: save it as a file"
+        )
 
 
 def _storable(value: Any, default: Callable[[Any], object] | None, within: tuple[int, ...]) -> Any:
