@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, select
 
 from kiseki.records.kinds import DATA_ROLES, Header
 from kiseki.store.chunks import REST, STEP, TIME, SealedSegment, unseal
@@ -20,6 +20,18 @@ from kiseki.store.tails import Unsealed, decode_header
 
 if TYPE_CHECKING:
     from kiseki.store.database import Store
+
+
+# Built once: for a run of a few chunks, making a statement costs more than running it.
+_WRITERS = select(writers).where(writers.c.run_pk == bindparam("run")).order_by(writers.c.id)
+_CHUNKS = (
+    select(chunks).where(chunks.c.run_pk == bindparam("run")).order_by(chunks.c.writer_pk, chunks.c.segment)
+)
+_KEYS = chunks.c.key.in_(bindparam("keys", expanding=True))
+_CHUNK_POINTS = select(chunks.c.key, chunks.c.rows).where(chunks.c.run_pk == bindparam("run"), _KEYS)
+_TOTALS = select(metrics.c.key, metrics.c.points).where(
+    metrics.c.run_pk == bindparam("run"), metrics.c.key.in_(bindparam("keys", expanding=True))
+)
 
 
 class Lane(NamedTuple):
@@ -114,7 +126,7 @@ def numeric(points: LanePoints) -> LanePoints:
 
 
 def _writers(connection: Connection, run_pk: int) -> Sequence[Any]:
-    return connection.execute(select(writers).where(writers.c.run_pk == run_pk).order_by(writers.c.id)).all()
+    return connection.execute(_WRITERS, {"run": run_pk}).all()
 
 
 def _tail(store: Store, connection: Connection, writer: Any) -> list[Block]:
@@ -189,16 +201,18 @@ def _sealed_rows(
     step_max: int | None,
 ) -> dict[int, dict[int, list[Any]]]:
     """Chunk rows of the segments that have steps in the range, by writer and segment, as in the file."""
-    query = select(chunks).where(chunks.c.run_pk == run_pk).order_by(chunks.c.writer_pk, chunks.c.segment)
-    if step_min is not None or step_max is not None:
-        query = query.where(_segment_in_range(step_min, step_max))
-    if wanted is not None:
-        keys = [STEP, TIME, *wanted]
-        if _rest_needed(connection, run_pk, wanted, tail_points):
-            keys.append(REST)
-        query = query.where(chunks.c.key.in_(keys))
+    ranged = step_min is not None or step_max is not None
+    query = _CHUNKS.where(_segment_in_range(step_min, step_max)) if ranged else _CHUNKS
+    if wanted is None:
+        rows = connection.execute(query, {"run": run_pk}).all()
+    else:
+        query = query.where(_KEYS)
+        rows = connection.execute(query, {"run": run_pk, "keys": [STEP, TIME, *wanted]}).all()
+        # Every segment with rows has a column of steps: without one there is no rest row to read either.
+        if rows and _rest_needed(connection, run_pk, wanted, tail_points, None if ranged else rows):
+            rows = [*rows, *connection.execute(query, {"run": run_pk, "keys": [REST]})]
     found: dict[int, dict[int, list[Any]]] = {}
-    for row in connection.execute(query):
+    for row in rows:
         found.setdefault(row.writer_pk, {}).setdefault(row.segment, []).append(row)
     return found
 
@@ -220,19 +234,26 @@ def _segment_in_range(step_min: int | None, step_max: int | None) -> ColumnEleme
 
 
 def _rest_needed(
-    connection: Connection, run_pk: int, wanted: frozenset[str], tail_points: dict[str, int]
+    connection: Connection,
+    run_pk: int,
+    wanted: frozenset[str],
+    tail_points: dict[str, int],
+    rows: Sequence[Any] | None,
 ) -> bool:
-    """Whether some point of these metrics lies in a rest row: in no chunk of its own and in no tail."""
-    totals = connection.execute(
-        select(metrics.c.key, metrics.c.points).where(metrics.c.run_pk == run_pk, metrics.c.key.in_(wanted))
-    )
-    own = connection.execute(
-        select(chunks.c.key, func.sum(chunks.c.rows))
-        .where(chunks.c.run_pk == run_pk, chunks.c.key.in_(wanted - {STEP, TIME, REST}))
-        .group_by(chunks.c.key)
-    )
-    held = {key: int(rows) for key, rows in own}
-    return any(total > held.get(key, 0) + tail_points.get(key, 0) for key, total in totals)
+    """Whether some point of these metrics lies in a rest row: in no chunk of its own and in no tail.
+
+    `rows` are all chunk rows of these metrics, or None where they must be counted.
+    """
+    held = dict(tail_points)
+    keys = [key for key in wanted if key not in (STEP, TIME, REST)]
+    if rows is None:
+        own = connection.execute(_CHUNK_POINTS, {"run": run_pk, "keys": keys}).all()
+    else:
+        own = [row for row in rows if row.key not in (STEP, TIME, REST)]
+    for row in own:
+        held[row.key] = held.get(row.key, 0) + row.rows
+    totals = connection.execute(_TOTALS, {"run": run_pk, "keys": [*wanted]})
+    return any(total > held.get(key, 0) for key, total in totals)
 
 
 def _lane_points(lane: Lane, parts: list[_Piece], step_min: int | None, step_max: int | None) -> LanePoints:

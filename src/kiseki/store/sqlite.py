@@ -67,7 +67,6 @@ def reader_engine(path: Path) -> Engine:
         raw = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
         raw.execute("PRAGMA query_only=ON")
         raw.execute("PRAGMA cache_size=-8192")
-        raw.execute("PRAGMA mmap_size=268435456")
         return raw
 
     engine = create_engine(
