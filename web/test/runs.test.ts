@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { expect, test } from "vitest";
 import type { Run } from "../src/lib/api/types";
 import { columnsFor, runtimeOf, valueAt, valueIn } from "../src/lib/runs/columns";

@@ -39,7 +39,7 @@ export function lineData(series: Series): LineData {
   for (let i = 0; i < length; i++) {
     const points = count[i]!;
     x[i] = xFirst[i] === xLast[i] ? xFirst[i]! : (xFirst[i]! + xLast[i]!) / 2;
-    y[i] = points === 0 ? NaN : points === 1 ? series.last[i]! : sum[i]! / points;
+    y[i] = points === 0 ? NaN : points === 1 ? series.last[i]! : meanOf(sum[i]!, points, series.min[i]!, series.max[i]!);
     if (points > 1) banded = true;
     if (points > 0) {
       if (series.min[i]! < yMin) yMin = series.min[i]!;
@@ -49,6 +49,11 @@ export function lineData(series: Series): LineData {
   const data = { length, x, y, series, banded, yMin, yMax };
   derived.set(series, data);
   return data;
+}
+
+/** The mean; where the sum of huge values has overflowed, the middle of their range. */
+function meanOf(sum: number, points: number, min: number, max: number): number {
+  return Number.isFinite(sum) ? sum / points : min / 2 + max / 2;
 }
 
 /** Index of the first x that is not below `wanted`. */
@@ -81,6 +86,8 @@ export function heightAt(data: LineData, x: number): number {
   const share = (x - data.x[after - 1]!) / (data.x[after]! - data.x[after - 1]!);
   return data.y[after - 1]! + share * (data.y[after]! - data.y[after - 1]!);
 }
+
+const HUGE = 4e307;
 
 export type Range = readonly [low: number, high: number];
 
@@ -120,6 +127,8 @@ export function yRange(lines: readonly Line[], x: Range | null): Range {
 
 function padded(low: number, high: number): Range {
   if (low > high) return [0, 1];
+  // Beyond this the width of the range itself would overflow.
+  if (!Number.isFinite((high - low) * 2)) return [Math.max(low, -HUGE), Math.min(high, HUGE)];
   if (low === high) {
     const room = low === 0 ? 1 : Math.abs(low) * 0.1;
     return [low - room, high + room];

@@ -25,6 +25,7 @@ export function sectionsOf(keys: readonly string[]): Section[] {
 /** What a panel is called inside its section. */
 export function panelName(key: string): string {
   const slash = key.indexOf("/");
+  if (key.trim() === "") return JSON.stringify(key);
   return slash > 0 && slash + 1 < key.length ? key.slice(slash + 1) : key;
 }
 

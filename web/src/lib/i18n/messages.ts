@@ -91,6 +91,10 @@ export const messages = {
   "run.jobType": { en: "job type", ja: "ジョブ種別" },
   "run.missing": { en: "There is no run {name} here", ja: "実行 {name} はありません" },
   "run.notes": { en: "Notes", ja: "メモ" },
+  "run.noContact": {
+    en: "Nothing heard from its machine; it goes on by itself once it is heard again.",
+    ja: "実行しているマシンから応答がありません。応答が戻れば自動で再開します。",
+  },
   "run.nothing": { en: "Nothing recorded.", ja: "記録はありません。" },
   "run.os": { en: "system", ja: "OS" },
   "run.overview": { en: "Overview", ja: "概要" },

@@ -12,13 +12,7 @@ export function parseRoute(url: URL, base: string): Route {
     .slice(base.length)
     .split("/")
     .filter(Boolean)
-    .map((part) => {
-      try {
-        return decodeURIComponent(part);
-      } catch {
-        return part;
-      }
-    });
+    .map(unescaped);
   const [entity, project, runs, run] = parts;
   if (parts.length === 0) return { page: "projects" };
   if (parts.length === 2) {
@@ -38,10 +32,26 @@ const part = encodeURIComponent;
 export const links = {
   projects: (): string => basePath(),
   project: (entity: string, project: string): string => `${basePath()}${part(entity)}/${part(project)}`,
-  runs: (entity: string, project: string): string => `${links.project(entity, project)}?view=runs`,
   run: (entity: string, project: string, run: string, tab?: "charts"): string =>
     `${links.project(entity, project)}/runs/${part(run)}${tab ? `?tab=${tab}` : ""}`,
 };
+
+/** A list as one parameter of the address; its items may hold anything. */
+export function joinParam(items: Iterable<string>): string {
+  return [...items].map((item) => item.replace(/[%,]/g, part)).join(",");
+}
+
+export function splitParam(text: string | null): string[] {
+  return (text ?? "").split(",").filter(Boolean).map(unescaped);
+}
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
 
 interface EntryState {
   entry?: string;
@@ -51,10 +61,13 @@ class Router {
   url = $state.raw(new URL(location.href));
   readonly route = $derived(parseRoute(this.url, basePath()));
 
+  #lastParams = new Map<string, string>();
+
   constructor() {
     history.scrollRestoration = "manual";
     if (!(history.state as EntryState | null)?.entry) history.replaceState(this.#newEntry(), "");
-    addEventListener("popstate", () => (this.url = new URL(location.href)));
+    this.#arrive();
+    addEventListener("popstate", () => this.#arrive());
     document.addEventListener("click", (event) => this.#followLink(event));
   }
 
@@ -63,13 +76,22 @@ class Router {
     return (history.state as EntryState | null)?.entry ?? "";
   }
 
+  /** The address of a project's view with the filter, order, eyes and range that it was last seen with. */
+  projectView(entity: string, project: string, view: "workspace" | "runs"): string {
+    const params = new URLSearchParams(this.#lastParams.get(`${entity}/${project}`));
+    if (view === "runs") params.set("view", "runs");
+    else params.delete("view");
+    const query = params.toString();
+    return links.project(entity, project) + (query ? `?${query}` : "");
+  }
+
   param(name: string): string | null {
     return this.url.searchParams.get(name);
   }
 
   go(href: string): void {
     history.pushState(this.#newEntry(), "", href);
-    this.url = new URL(location.href);
+    this.#arrive();
   }
 
   /** Change parameters of the address in place; null removes one. */
@@ -81,7 +103,13 @@ class Router {
     }
     if (url.href === this.url.href) return;
     history.replaceState(history.state, "", url);
-    this.url = url;
+    this.#arrive();
+  }
+
+  #arrive(): void {
+    this.url = new URL(location.href);
+    const route = parseRoute(this.url, basePath());
+    if (route.page === "project") this.#lastParams.set(`${route.entity}/${route.project}`, this.url.search);
   }
 
   #newEntry(): EntryState {

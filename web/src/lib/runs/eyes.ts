@@ -1,17 +1,20 @@
 /** Which runs are shown in the charts, as the address says it: all but some, or only some. */
+import { joinParam, splitParam } from "../routing/router.svelte";
+
+/** A comma alone names no run, and is none. */
+const NOBODY = ",";
 
 export type Eyes = { mode: "all-but" | "only"; ids: ReadonlySet<string> };
 
 export function readEyes(hidden: string | null, only: string | null): Eyes {
-  const list = (text: string): Set<string> => new Set(text.split(",").filter(Boolean));
-  if (only !== null) return { mode: "only", ids: only === "-" ? new Set() : list(only) };
-  return { mode: "all-but", ids: list(hidden ?? "") };
+  if (only !== null) return { mode: "only", ids: new Set(only === NOBODY ? [] : splitParam(only)) };
+  return { mode: "all-but", ids: new Set(splitParam(hidden)) };
 }
 
 /** The parameters of the address; null removes one. */
 export function eyeParams({ mode, ids }: Eyes): { hidden: string | null; only: string | null } {
-  const list = [...ids].join(",");
-  return mode === "only" ? { hidden: null, only: list || "-" } : { hidden: list || null, only: null };
+  const list = joinParam(ids);
+  return mode === "only" ? { hidden: null, only: list || NOBODY } : { hidden: list || null, only: null };
 }
 
 export function isShown({ mode, ids }: Eyes, id: string): boolean {

@@ -1,0 +1,49 @@
+"""Keys and values at the edges of what can be logged, shown without harm."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+from tests.journeys.world import Home
+from tests.web.conftest import OpenPage
+from tests.web.stage import await_drawn, panel, project_path
+
+pytestmark = pytest.mark.browser
+
+_ODD = """
+import kiseki, math
+config = {"": 1, "a,b": 2, "<i>": "<img src=x onerror=alert(1)>", "e.m": {"😀": [1, None]}}
+run = kiseki.init(
+    project="pedestrians", id="a,b", name="<b>odd</b> & 日本", notes="<script>alert(1)</script>",
+    config=config | {"long": "x" * 3000},
+)
+for i in range(30):
+    run.log({"huge": 1.7e308 * (-1) ** i, "tiny": 5e-324 * i, "big": 2**62 + i, "flag": i % 2 == 0})
+    row = {"😀/🎉": i, "k" * 3000: i, "<b>": i, "a,b": i}
+    run.log(row | {"all_nan": math.nan, "sometimes": None if i % 2 else i, "never": None})
+run.finish()
+"""
+
+
+def test_odd_keys_and_values_are_shown_as_they_are(home: Home, open_page: OpenPage) -> None:
+    server = home.server()
+    home.python(_ODD)
+    path = project_path(server)
+    page = open_page(server, path, height=2400)
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    for metric in ("huge", "tiny", "<b>", "a,b", "big", "flag", "sometimes", "😀/🎉"):
+        await_drawn(page, metric)
+    expect(panel(page, "never")).to_have_count(0)
+    expect(page.get_by_role("link", name="<b>odd</b> & 日本")).to_be_visible()
+    page.get_by_role("button", name="Show <b>odd</b> & 日本 in the charts").click()
+    expect(panel(page, "flag").get_by_text("No shown run has logged")).to_be_visible()
+    page.reload()
+    expect(panel(page, "flag").get_by_text("No shown run has logged")).to_be_visible()
+    page.goto(f"{server.url}{path}/runs/a%2Cb")
+    expect(page.get_by_role("heading", name="<b>odd</b> & 日本")).to_be_visible()
+    config = page.locator("section").filter(has=page.get_by_role("heading", name="Config"))
+    expect(config).to_contain_text("<img src=x onerror=alert(1)>")
+    expect(config).to_contain_text("[1, None]")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert dialogs == []
