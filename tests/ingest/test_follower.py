@@ -325,3 +325,32 @@ def test_growth_that_no_watch_sees_is_noticed(
         writer.log_row({"loss": float(step)}, step)
         wait_until(lambda step=step: the_run(store).rows == step + 1)
     writer.close()
+
+
+def test_a_server_that_follows_nobody_takes_what_is_sent(
+    root: Path, follower: LocalFollower, store: Store, ingest: Ingest
+) -> None:
+    """The same store, served without local roots: a writer that was followed sends, and both halves are read.
+    """
+    directory = RunDirectory(root / "run-1")
+    writer = directory.writer(living())
+    for step in range(300):
+        writer.log_row({"loss": float(step)}, step)
+    follower.catch_up()
+    follower.close()
+    ((head, before),) = directory.files()
+    (answer,) = ingest.append([Part(run_uid=UID, writer=head.writer)]).result(20)
+    assert (answer.following, answer.offset) == (False, len(before))
+    for step in range(300, 600):
+        writer.log_row({"loss": float(step)}, step)
+    writer.append(State(writer.now(), "finished", 0))
+    writer.close()
+    rest = directory.files()[0][1][len(before) :]
+    (answer,) = ingest.append([part(rest, answer.offset, answer.crc, of=head)]).result(20)
+    assert answer.status == 200
+    assert values(store) == [float(step) for step in range(600)]
+    ingest.seal_ended().result(20)
+    assert values(store) == [float(step) for step in range(600)]
+    rows = derived_rows(store)
+    assert ingest.rebuild().result(20) == [1]
+    assert derived_rows(store) == rows

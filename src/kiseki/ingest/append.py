@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 from zlib import crc32
 
+import msgspec
 from sqlalchemy import Connection, insert, select
 
 from kiseki.client.protocol import CONFLICT, MALFORMED, TAKEN, Answer, Part
@@ -45,14 +46,32 @@ def page_path(entity: str, project: str, run_id: str) -> str:
     return f"/{quote(entity, safe='')}/{quote(project, safe='')}/runs/{quote(run_id, safe='')}"
 
 
-def take(connection: Connection, store: Store, states: RunStates, part: Part | LocalPart) -> Taken:
-    """Answer a question or a heartbeat, or take bytes; nothing is taken in part."""
+def take(
+    connection: Connection, store: Store, states: RunStates, part: Part | LocalPart, *, follows: bool
+) -> Taken:
+    """Answer a question or a heartbeat, or take bytes; nothing is taken in part.
+
+    `follows`: files on this machine are being followed, so that their writers need not send.
+    """
+    taken = _take(connection, store, states, part, follows)
+    writer, state = taken.writer, taken.state
+    if not (follows and writer is not None and writer.path is not None):
+        return taken
+    if state is None or state.source_gone:
+        return taken
+    return replace(taken, answer=msgspec.structs.replace(taken.answer, following=True))
+
+
+def _take(
+    connection: Connection, store: Store, states: RunStates, part: Part | LocalPart, follows: bool
+) -> Taken:
     local = isinstance(part, LocalPart)
     state = states.find(connection, part.run_uid)
     writer = None if state is None else state.writers.get(part.writer)
     if part.offset is None:
         return _answer(TAKEN, state, writer)
-    if writer is not None and not local and writer.path is not None:
+    in_place = follows and writer is not None and writer.path is not None
+    if in_place and not local and state is not None and not state.source_gone:
         return _answer(TAKEN, state, writer)
     has = (0, 0) if writer is None else (writer.offset, writer.crc)
     if (part.offset, part.crc) != has:
@@ -168,7 +187,6 @@ def _answer(
             status=status,
             offset=0 if writer is None else writer.offset,
             crc=0 if writer is None else writer.crc,
-            following=writer is not None and writer.path is not None,
             error=error,
             url=None if state is None else page_path(state.entity, state.project, state.run_id),
         ),

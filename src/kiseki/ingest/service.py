@@ -290,7 +290,8 @@ class Ingest:
 
     def _queue(self, part: Part | LocalPart, settle: Callable[[Answer], None]) -> None:
         def job(connection: Connection) -> Taken:
-            taken = take(connection, self.store, self.states, part)
+            follows = self.look_again is not None
+            taken = take(connection, self.store, self.states, part, follows=follows)
             alive = bool(part.data) if isinstance(part, LocalPart) else part.live
             if alive and taken.state is not None and taken.writer is not None:
                 self._alive(taken.state, taken.writer)
