@@ -1,4 +1,5 @@
 /** Places the names of lines at their ends so that none covers another. */
+import { cutMiddle } from "../format/value";
 import { measure } from "../theme/tokens";
 import { scaleOf, type View } from "./draw";
 import type { Line } from "./lines";
@@ -41,6 +42,15 @@ export function gutterFor(names: readonly string[], panel: number): number {
   ruler.font = `${measure("text-xs")}px ${getComputedStyle(document.body).fontFamily}`;
   const widest = names.reduce((most, name) => Math.max(most, ruler!.measureText(name).width), 0);
   return Math.min(most, Math.ceil(widest) + 2 + measure("label-mark"));
+}
+
+/** The name as it fits into `width` CSS pixels: two runs often differ in their last letters only, so the middle goes. */
+export function fitName(name: string, width: number): string {
+  if (!ruler) return name;
+  let letters = [...name].length;
+  let fitted = name;
+  while (letters > 4 && ruler.measureText(fitted).width > width) fitted = cutMiddle(name, --letters);
+  return fitted;
 }
 
 /** Push labels down, then back up from the lower edge, until they are `gap` apart. */

@@ -131,8 +131,9 @@ export class Plot {
   }
 
   get view(): View {
-    const { over } = this.#plot;
-    return { x: this.#x, y: this.#y, width: over.clientWidth, height: over.clientHeight, ratio: devicePixelRatio };
+    const { width, height } = this.#plot.bbox;
+    const ratio = uPlot.pxRatio;
+    return { x: this.#x, y: this.#y, width: width / ratio, height: height / ratio, ratio };
   }
 
   #apply(): void {

@@ -8,11 +8,21 @@ export interface Section {
 
 const order = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
+/** The order of metrics wherever they stand beside each other: by section, then by name. */
+export function compareMetrics(a: string, b: string): number {
+  const [first, second] = [sectionName(a), sectionName(b)];
+  return lead(first) - lead(second) || order.compare(first, second) || order.compare(a, b);
+}
+
+function sectionName(key: string): string {
+  const slash = key.indexOf("/");
+  return slash > 0 ? key.slice(0, slash) : "";
+}
+
 export function sectionsOf(keys: readonly string[]): Section[] {
   const sections = new Map<string, string[]>();
   for (const key of keys) {
-    const slash = key.indexOf("/");
-    const name = slash > 0 ? key.slice(0, slash) : "";
+    const name = sectionName(key);
     const known = sections.get(name);
     if (known) known.push(key);
     else sections.set(name, [key]);

@@ -1,6 +1,7 @@
 /** The columns of the runs table: what each shows, how it is sorted and how wide it is. */
 import type { Json } from "../api/numbers";
 import type { Column, JsonObject, Run } from "../api/types";
+import { compareMetrics } from "../charts/sections";
 
 export type ColumnKind = "state" | "created" | "runtime" | "notes" | "tags" | "value";
 
@@ -42,6 +43,7 @@ export function columnsFor(found: readonly Column[], shown: readonly Run[], wide
     if (column.key.startsWith("config.")) (differs(shown, column.key) ? config : same).push(made);
     else (column.key.startsWith("summary._") ? reserved : summary).push(made);
   }
+  summary.sort((a, b) => compareMetrics(a.label ?? "", b.label ?? ""));
   const { state, created, runtime, notes, tags } = FIXED as Record<string, RunColumn>;
   if (!wide) return [state!, runtime!, ...summary, ...config, created!, tags!, notes!, ...same, ...reserved];
   const stateWide = { ...state!, width: "cell-state-wide" };
@@ -49,8 +51,8 @@ export function columnsFor(found: readonly Column[], shown: readonly Run[], wide
 }
 
 function valueColumn({ key, type }: Column): RunColumn {
-  const numeric = type === "num";
-  return { key, kind: "value", label: key.slice(key.indexOf(".") + 1), numeric, width: numeric ? "cell-num" : "cell-text" };
+  const width = { num: "cell-num", bool: "cell-bool", txt: "cell-word", any: "cell-word" }[type];
+  return { key, kind: "value", label: key.slice(key.indexOf(".") + 1), numeric: type === "num", width };
 }
 
 function differs(runs: readonly Run[], key: string): boolean {

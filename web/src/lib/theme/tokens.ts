@@ -1,8 +1,19 @@
 /** Tokens as values for what cannot use CSS: canvas drawing and measured layout. */
 
-/** A length token in CSS pixels, or a plain number token. */
+// Asking for a computed style in the middle of drawing makes the browser lay out the page each time.
+const measured = new Map<string, number>();
+let measuredAt = 0;
+
+/** A length token in CSS pixels, or a plain number token; they change with the width of the window only. */
 export function measure(name: string): number {
-  return Number.parseFloat(getComputedStyle(document.documentElement).getPropertyValue(`--${name}`)) || 0;
+  if (measuredAt !== innerWidth) measured.clear();
+  measuredAt = innerWidth;
+  let value = measured.get(name);
+  if (value === undefined) {
+    value = Number.parseFloat(getComputedStyle(document.documentElement).getPropertyValue(`--${name}`)) || 0;
+    measured.set(name, value);
+  }
+  return value;
 }
 
 /** Colour tokens as canvas understands them, in the theme that is shown now. */
