@@ -152,8 +152,9 @@ def test_damaged_file_is_shown_up_to_the_damage(laptop: Home) -> None:
     assert 0 < len(kept) < 1000 and kept == list(range(len(kept)))
     server = laptop.server()
     await_true(lambda: (server.run(run_id) or {}).get("rows") == len(kept), what=f"{len(kept)} rows")
-    run = server.run(run_id)
-    assert run is not None and "byte" in run["damage"]
+    # The follower tells of the damage in its next turn.
+    damage = await_true(lambda: (server.run(run_id) or {}).get("damage"), what="the damage")
+    assert "byte" in damage
     assert rows_in_export(server.rows(run_id))["i"] == kept
 
 
