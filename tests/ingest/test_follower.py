@@ -330,8 +330,7 @@ def test_growth_that_no_watch_sees_is_noticed(
 def test_a_server_that_follows_nobody_takes_what_is_sent(
     root: Path, follower: LocalFollower, store: Store, ingest: Ingest
 ) -> None:
-    """The same store, served without local roots: a writer that was followed sends, and both halves are read.
-    """
+    """The same store, served without local roots: a followed writer sends, and both halves are read."""
     directory = RunDirectory(root / "run-1")
     writer = directory.writer(living())
     for step in range(300):

@@ -103,8 +103,7 @@ def test_a_rebuild_beside_appends_ends_as_if_it_had_not_been(
 
 
 def test_kills_at_any_moment_of_appending_and_sealing(file: tuple[Any, bytes], tmp_path: Path) -> None:
-    """A server that seals a segment every few appends is killed again and again; the client asks and goes on.
-    """
+    """A server that seals a segment every few appends is killed many times; the client asks and goes on."""
     head, data = file
     path = tmp_path / "run.kiseki"
     path.write_bytes(data)

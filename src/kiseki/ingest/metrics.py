@@ -77,8 +77,7 @@ class MetricState:
         }
 
     def add(self, column: Column, low: int, high: int, offsets: Ints, stamps: Ints, writer: str) -> None:
-        """Add values: their lowest and highest step, their frames' bytes, and unix µs by the writer's clock.
-        """
+        """Add values: lowest and highest step, frames' bytes, and unix µs by the writer's clock."""
         found = statistics(column)
         self._widen(column)
         self.points += found.rows
