@@ -242,3 +242,24 @@ def test_steps_of_the_design(train: Train) -> None:
         {"_step": 502, "e": 5, "f": 6},
         {"_step": 503},
     ]
+
+
+def test_a_step_beyond_all_bounds_costs_no_row(train: Train) -> None:
+    done = train("""
+        kiseki.init()
+        kiseki.log({"a": 1})
+        kiseki.log({"a": 2}, step=10**30)
+        kiseki.log({"a": 3})
+        kiseki.log({"a": 4}, step=2**62)
+        kiseki.log({"a": 5}, commit=True)
+        kiseki.log({"a": 6})
+    """)
+    assert done.status == 0
+    assert [line for line in done.warnings if "2^62" in line] == done.warnings and len(done.warnings) == 1
+    assert [(row["_step"], row["a"]) for row in done.rows] == [
+        (0, 1),
+        (1, 2),
+        (2, 3),
+        (2**62, 5),
+        (2**62 + 1, 6),
+    ]

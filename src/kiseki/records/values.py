@@ -60,10 +60,10 @@ class FlatRow(NamedTuple):
 def to_storable(value: object, default: Callable[[Any], object] | None = None) -> Any:
     """Turn a value into what a record holds: None, bool, int, float, str, bytes, list, dict with str keys.
 
-    NumPy, torch, jax and TensorFlow scalars become Python's; arrays of at most 4,096 elements become lists;
-    enums their name; dates ISO 8601; dataclasses dicts; integers beyond 64 bits an extension value. `default`
-    is asked for a replacement of what cannot be stored, e.g. `str`. What is storable comes back equal.
-    Raises Unstorable.
+    NumPy, torch, jax and TensorFlow scalars, and arrays of one element, become Python's; arrays of at most
+    4,096 elements lists; enums their name; dates ISO 8601; dataclasses dicts; integers beyond 64 bits an
+    extension value. `default` is asked for a replacement of what cannot be stored, e.g. `str`. What is
+    storable comes back equal. Raises Unstorable.
 
     >>> to_storable({"lr": 1e-3, 4: (1, 2)})
     {'lr': 0.001, '4': [1, 2]}
@@ -189,7 +189,7 @@ def _array(value: Any) -> Any:
     elements = math.prod(int(length) for length in value.shape)
     if elements > MAX_ARRAY:
         raise Unstorable(value, f"of {elements} elements is too large; at most {MAX_ARRAY} are stored")
-    if len(value.shape) == 0 and hasattr(value, "item"):
+    if elements == 1 and hasattr(value, "item"):  # also of shape (1,): a loss, to be charted as in wandb
         plain = value.item()
     elif hasattr(value, "tolist"):
         plain = value.tolist()

@@ -214,11 +214,9 @@ class Recorder:
 
 
 def _usable_step(step: Any) -> int | None:
-    """The step as an int; None, after one warning, where it is no whole number: the row is kept."""
-    if type(step) is int:
-        return step
+    """The step as an int; None, after one warning, where it cannot be one: the row is kept."""
     try:
         return whole_step(step)
     except (TypeError, ValueError) as error:
-        warn_once(("step", type(step)), f"{error}; the row goes to the open step")
+        warn_once(("step", type(step), type(error)), f"{error}; the row goes to the open step")
         return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-MIN_STEP, MAX_STEP = -(2**63), 2**63 - 2
+MIN_STEP, MAX_STEP = -(2**63), 2**62
+"""Far enough below 64 bits that counting on from the largest step never leaves them."""
 
 
 class StepCounter:
@@ -51,5 +52,5 @@ def whole_step(step: Any) -> int:
                 f"log(step={step!r:.50}) takes a whole number, not {type(step).__name__}"
             ) from None
     if not MIN_STEP <= number <= MAX_STEP:
-        raise ValueError(f"log(step={step!r:.50}) takes a 64-bit integer")
+        raise ValueError(f"log(step={step!r:.50}) takes a whole number from -2^63 to 2^62")
     return number
