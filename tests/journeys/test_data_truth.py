@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import shutil
+import time
 from typing import Any
 
 from tests.journeys.account import rows_in_files
@@ -19,6 +21,21 @@ def test_rebuild_gives_equal_results_from_received_bytes(laptop: Home, cloud: Ho
     before = [_all_of(server, training) for training in trainings]
     server.stop()
     cloud.kiseki("rebuild")
+    server.start()
+    assert [_all_of(server, training) for training in trainings] == before
+
+
+def test_a_killed_rebuild_harms_nothing(laptop: Home, cloud: Home) -> None:
+    server = cloud.server()
+    laptop.uploads_to(server)
+    trainings = _three_trainings(laptop, server)
+    before = [_all_of(server, training) for training in trainings]
+    server.stop()
+    for _ in range(4):
+        rebuild = cloud.start_kiseki("rebuild")
+        time.sleep(random.uniform(0.3, 1.2))
+        rebuild.kill()
+        rebuild.wait()
     server.start()
     assert [_all_of(server, training) for training in trainings] == before
 

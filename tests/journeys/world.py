@@ -285,6 +285,14 @@ class Home:
         )
         return done
 
+    def start_kiseki(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start the `kiseki` command and wait for nothing."""
+        with (self.folder / "commands.log").open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "kiseki.cli", *arguments], cwd=self.work, env=self.env,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            )  # fmt: skip
+
     def run_folders(self) -> list[Path]:
         """The run directories below the working folder, oldest first."""
         return sorted(self.work.glob("**/kiseki/run-*"), key=lambda path: path.stat().st_mtime_ns)
