@@ -54,7 +54,7 @@ def test_demo_shows_a_live_run_until_it_is_stopped(
 
 def test_the_digits_example_learns_and_is_logged(kiseki: Callable, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
-    command = [sys.executable, ROOT / "examples/digits.py", "--runs", "2", "--epochs", "6", "--pace", "0"]
+    command = [sys.executable, ROOT / "examples/digits.py", "--runs", "2", "--epochs", "8", "--pace", "0"]
     ended = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     runs = json.loads(kiseki("runs", "digits", "--json").stdout)
@@ -62,4 +62,4 @@ def test_the_digits_example_learns_and_is_logged(kiseki: Callable, tmp_path: Pat
     assert all(run["summary"]["val/accuracy"] > 0.85 for run in runs)
     assert {run["config"]["activation"] for run in runs} == {"relu", "tanh"}
     rows = [json.loads(line) for line in kiseki("export", runs[0]["id"]).stdout.splitlines()]
-    assert [row["epoch"] for row in rows] == list(range(6))
+    assert [row["_step"] for row in rows] == list(range(8))

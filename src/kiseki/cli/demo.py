@@ -116,8 +116,8 @@ def _curves(config: dict[str, Any], source: random.Random) -> Iterator[dict[str,
         row = {
             "train/loss": math.nan if lost else loss,
             "train/accuracy": accuracy,
-            "optimizer/lr": rate * 0.5 * (1 + math.cos(math.pi * step / _STEPS)),
-            "optimizer/grad_norm": math.inf if lost else loss * (0.6 + 0.2 * source.random()),
+            "lr": rate * 0.5 * (1 + math.cos(math.pi * step / _STEPS)),
+            "train/grad_norm": math.inf if lost else loss * (0.6 + 0.2 * source.random()),
         }
         if step % 10 == 9:
             behind = gap * (1 - math.exp(-step / 120)) + source.gauss(0, 0.01)
