@@ -169,8 +169,23 @@ def test_terminated_worker_ends_its_own_lane_only(train: Train) -> None:
     assert done.status == 0, done.err
     assert done.out == "-15\n"
     assert done.run.fold.state == "finished"
-    (child,) = (h for h in done.run.headers if not h.primary and h.role == "train")
-    assert done.run.fold.writer_state(child.writer) == "killed"
+    assert [len(rows) for rows in lanes(done).values()] == [1, 1]
+
+
+def test_sigterm_ends_a_forked_child_even_where_no_python_can_run(train: Train) -> None:
+    done = train("""
+        import os, signal, time
+        run = kiseki.init(mode="offline")
+        pid = os.fork()
+        if pid == 0:
+            run.log({"child": 1})
+            print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, flush=True)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
+    """)
+    assert done.status == 0, done.err
+    assert done.out == "True\nFalse\n"
 
 
 def test_fork_while_threads_log(train: Train) -> None:

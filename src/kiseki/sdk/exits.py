@@ -48,6 +48,15 @@ def uninstall() -> None:
         sys.excepthook, _previous_hook = _previous_hook, None
     if sys.exit is _note_exit:
         sys.exit, _previous_exit = _previous_exit, None
+    let_go_of_sigterm()
+
+
+def let_go_of_sigterm() -> None:
+    """Leave SIGTERM to the system again, where it is still ours.
+
+    So in every forked child: a pool's worker waits for its queue in C, where a handler in Python runs only
+    after a wait that its signal came just too early to interrupt, and `Pool.terminate` would hang.
+    """
     if (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGTERM) is _on_sigterm

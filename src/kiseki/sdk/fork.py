@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from kiseki.sdk import current
+from kiseki.sdk import current, exits
 
 _installed = False
 
@@ -30,6 +30,7 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
+    exits.let_go_of_sigterm()
     for run in current.active:
         run.continue_in_child()
     current.lock.release()
