@@ -25,17 +25,12 @@ def write_report(tally: Tally, folder: Path = REPORTS) -> Path:
 
 
 def _head() -> str:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
-    system = f"{platform.system()} {platform.release()}"
-    machine = f"{system}, {os.cpu_count()} cores, Python {platform.python_version()}"
     return (
         f"# Random kills, {datetime.date.today().isoformat()}\n\n"
         "`./dev test-long` kills real processes with SIGKILL at random moments, aimed also at start, fork,\n"
         "finish and sealing. After each kill the training's own ledger (rows whose `log()` had returned) is\n"
         "compared with the run's files, and the files with what the server serves once it has caught up.\n\n"
-        f"Commit {commit}; {machine}.\n"
+        f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}.\n"
     )
 
 
@@ -43,10 +38,16 @@ def _section(tally: Tally) -> str:
     aims = ", ".join(f"{aim} {count}" for aim, count in sorted(tally.aims.items()))
     lines = [
         f"{tally.name}\n",
-        "| kills | rows | lost | double | out of order | other faults | seed |",
-        "|---|---|---|---|---|---|---|",
+        "| kills | rows | lost | double | out of order | other faults | seed | commit |",
+        "|---|---|---|---|---|---|---|---|",
         f"| {tally.kills} | {tally.rows:,} | {tally.lost} | {tally.doubled} | {tally.disordered} "
-        f"| {len(tally.faults)} | {tally.seed} |\n",
+        f"| {len(tally.faults)} | {tally.seed} | {_commit()} |\n",
         f"Aimed at: {aims}.\n",
     ]
-    return "\n".join(lines + [f"- {fault}" for fault in tally.faults] + ([""] if tally.faults else []))
+    return "\n".join([*lines, *(f"- {fault}" for fault in tally.faults), *([""] if tally.faults else [])])
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"

@@ -48,4 +48,4 @@ def test_report_keeps_one_section_for_each_victim(tmp_path: Path) -> None:
         path = write_report(Tally(name, 7, kills=kills, aims={"start": kills}), tmp_path)
     text = path.read_text()
     assert text.count("## training") == text.count("## server") == 1
-    assert "| 3 | 0 | 0 | 0 | 0 | 0 | 7 |" in text
+    assert "| 3 | 0 | 0 | 0 | 0 | 0 | 7 | " in text
