@@ -25,12 +25,13 @@ def write_report(tally: Tally, folder: Path = REPORTS) -> Path:
 
 
 def _head() -> str:
+    system = f"{platform.system()} {platform.release()}"
     return (
         f"# Random kills, {datetime.date.today().isoformat()}\n\n"
         "`./dev test-long` kills real processes with SIGKILL at random moments, aimed also at start, fork,\n"
         "finish and sealing. After each kill the training's own ledger (rows whose `log()` had returned) is\n"
         "compared with the run's files, and the files with what the server serves once it has caught up.\n\n"
-        f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}.\n"
+        f"{system}, {os.cpu_count()} cores, Python {platform.python_version()}.\n"
     )
 
 
