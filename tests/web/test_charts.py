@@ -221,3 +221,21 @@ def test_a_chart_can_be_read_as_a_table(twelve: Stage, open_page: OpenPage) -> N
     assert row.get_by_role("cell").all_inner_texts()[1:] == ["0.4353", "12", "199", "200"]
     page.keyboard.press("Enter")
     expect(panel(page, "train/loss").locator(".u-over")).to_be_visible()
+
+
+def test_a_zoom_deeper_than_numbers_reach_still_draws(twelve: Stage, open_page: OpenPage) -> None:
+    page = open_page(twelve.server, f"{twelve.project}?only=run00&range=100..100.000000001")
+    await_drawn(page, "train/loss", 100)
+    page.goto(f"{twelve.server.url}{twelve.project}?only=run00&range=-1e308..1e308")
+    await_drawn(page, "train/loss", 1999)
+
+
+@pytest.mark.parametrize("width", [1440, 1000, 390])
+def test_names_at_the_ends_leave_the_plot_its_share(twelve: Stage, open_page: OpenPage, width: int) -> None:
+    page = open_page(twelve.server, f"{twelve.project}?only=run00,run01", width=width)
+    await_drawn(page, "train/loss", 1999)
+    whole = panel(page, "train/loss").bounding_box()
+    plot = panel(page, "train/loss").locator(".u-over").bounding_box()
+    assert whole is not None
+    assert plot is not None
+    assert plot["width"] >= 0.6 * whole["width"] - 2

@@ -18,7 +18,7 @@ run = kiseki.init(
     config=config | {"long": "x" * 3000},
 )
 for i in range(30):
-    run.log({"huge": 1.7e308 * (-1) ** i, "tiny": 5e-324 * i, "big": 2**62 + i, "flag": i % 2 == 0})
+    run.log({"huge": 1.7e308 * (-1) ** i, "tiny": 5e-324 * i, "big": 2**62 + i, "close": 2.0**60 + 300 * i, "flag": i % 2 == 0})
     row = {"😀/🎉": i, "k" * 3000: i, "<b>": i, "a,b": i}
     run.log(row | {"all_nan": math.nan, "sometimes": None if i % 2 else i, "never": None})
 run.finish()
@@ -32,8 +32,9 @@ def test_odd_keys_and_values_are_shown_as_they_are(home: Home, open_page: OpenPa
     page = open_page(server, path, height=2400)
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
-    for metric in ("huge", "tiny", "<b>", "a,b", "big", "flag", "sometimes", "😀/🎉"):
+    for metric in ("huge", "tiny", "<b>", "a,b", "big", "close", "flag", "sometimes", "😀/🎉"):
         await_drawn(page, metric)
+    expect(panel(page, "all_nan").get_by_text("Only NaN or infinite values")).to_be_visible()
     expect(panel(page, "never")).to_have_count(0)
     expect(page.get_by_role("link", name="<b>odd</b> & 日本")).to_be_visible()
     page.get_by_role("button", name="Show <b>odd</b> & 日本 in the charts").click()

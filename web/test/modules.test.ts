@@ -90,7 +90,7 @@ test("tabs that want different projects share one stream of all, and hear only t
 });
 
 test("names at the ends of lines never cover each other", () => {
-  const view = { x: [0, 1] as const, y: [0, 1] as const, width: 100, height: 100, ratio: 1 };
+  const view = { x: [0, 1] as const, y: [0, 1] as const, width: 100, left: 0, height: 100, ratio: 1 };
   const lines = [0.5, 0.5, 0.49, 0, 1].map((y, i) => ({
     id: String(i), run: String(i), lane: 0, name: "n", color: 0,
     data: { length: 1, x: Float64Array.of(1), y: Float64Array.of(y), series: null as never, banded: false, yMin: y, yMax: y },

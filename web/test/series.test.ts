@@ -4,6 +4,7 @@ import { decodeSeries, type Series } from "../src/lib/api/series";
 import { lineData, heightAt, nearestIndex, nearestLine, widened, xExtent, yRange, type Line } from "../src/lib/charts/lines";
 import { readAt } from "../src/lib/charts/readout";
 import { joinTail } from "../src/lib/charts/tail";
+import { ticksOf } from "../src/lib/charts/ticks";
 
 const NUMBERS = ["x_first", "x_last", "min", "max", "sum", "first", "last"];
 
@@ -126,4 +127,20 @@ test("a tail without news changes nothing, one that does not fit is refused", ()
   expect(joinTail(known, seriesOf(bucket(1, 2, 3, 4)))).toBeNull();
   const behindBucket = joinTail(known, seriesOf(bucket(2, 3), bucket(3, 5)))!;
   expect([...behindBucket.xLast]).toEqual([0, 2, 3]);
+});
+
+test("ranges too narrow for their numbers are widened until points and ticks differ", () => {
+  const close = line("a", seriesOf(bucket(0, 2 ** 60), bucket(1, 2 ** 60 + 512)));
+  const subnormal = line("b", seriesOf(bucket(0, 0), bucket(1, 5e-310)));
+  for (const [low, high] of [yRange([close], null), yRange([subnormal], null), widened([2 ** 62, 2 ** 62 + 1024])]) {
+    const step = (high - low) / 5;
+    expect(Number.isFinite(220 / (high - low))).toBe(true);
+    expect(new Set(ticksOf(low, high, step)).size).toBeGreaterThan(3);
+  }
+});
+
+test("ticks end, whatever the step", () => {
+  expect(ticksOf(-0.1, 1.05, 0.25)).toEqual([0, 0.25, 0.5, 0.75, 1]);
+  expect(ticksOf(2 ** 60, 2 ** 60 + 1e6, 50)).toEqual([]);
+  expect(ticksOf(0, 1, 0)).toEqual([]);
 });

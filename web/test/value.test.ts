@@ -65,3 +65,9 @@ test("long text loses its middle", () => {
   expect(cutMiddle("/a/very/long/path/to/weights.pt", 20)).toBe("/a/very/long…ghts.pt");
   expect([...cutMiddle("😀".repeat(50), 10)]).toHaveLength(10);
 });
+
+test("ticks of large numbers that hardly differ are told from the first one", () => {
+  const first = 2 ** 60;
+  expect(tickLabels([first, first + 4096, first + 8192], 4096)).toEqual(["1.153e18", "+4096", "+8192"]);
+  expect(tickLabels([1796000000.5, 1796000001, 1796000001.5], 0.5)).toEqual(["1.796G", "+0.5", "+1"]);
+});

@@ -5,6 +5,7 @@ import { moment } from "../format/time.svelte";
 import { fullValue, shortNumber, tickLabels } from "../format/value";
 import { language } from "../i18n/i18n.svelte";
 import type { Range } from "./lines";
+import { ticksOf } from "./ticks";
 
 const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
 
@@ -30,11 +31,13 @@ function wallLabel(time: number, step: number): string {
 }
 
 /** uPlot's options for the ticks of an x axis. */
-export function axisTicks(axis: XAxis): Pick<uPlot.Axis, "values" | "space" | "incrs"> {
-  if (axis === "_step") return { space: 44, values: (_plot, ticks, _axis, _space, step) => tickLabels(ticks, step) };
+export function axisTicks(axis: XAxis): Pick<uPlot.Axis, "values" | "space" | "incrs" | "splits"> {
+  const splits: uPlot.Axis["splits"] = (_plot, _axis, low, high, step) => ticksOf(low, high, step);
+  if (axis === "_step") return { space: 44, splits, values: (_plot, ticks, _axis, _space, step) => tickLabels(ticks, step) };
   const label = axis === "_runtime" ? clockLabel : wallLabel;
   return {
     space: 72,
+    splits,
     incrs: [0.001, 0.01, 0.1, ...SECONDS, 1209600, 2592000, 7776000, 31536000],
     values: (_plot, ticks, _axis, _space, step) => ticks.map((tick) => label(tick, step)),
   };

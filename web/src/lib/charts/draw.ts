@@ -4,6 +4,8 @@ import type { Line, LineData, Range } from "./lines";
 export interface View {
   x: Range;
   y: Range;
+  /** Room that the y axis takes on the left, CSS pixels. */
+  left: number;
   /** Size in CSS pixels, and device pixels per CSS pixel. */
   width: number;
   height: number;

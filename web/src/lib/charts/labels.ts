@@ -34,14 +34,23 @@ export function endLabels(lines: readonly Line[], view: View, lineHeight: number
 
 let ruler: CanvasRenderingContext2D | null = null;
 
-/** Room that the longest of these names needs beside the plot area of a panel this wide, CSS pixels. */
+/** Width of the longest of these texts in a chart's type, CSS pixels; 0 where nothing can measure it. */
+export function widthOfLongest(texts: readonly string[]): number {
+  ruler ??= newRuler();
+  return texts.reduce((most, text) => Math.max(most, ruler?.measureText(text).width ?? 0), 0);
+}
+
+function newRuler(): CanvasRenderingContext2D | null {
+  const context = document.createElement("canvas").getContext("2d");
+  if (context) context.font = `${measure("text-xs")}px ${getComputedStyle(document.body).fontFamily}`;
+  return context;
+}
+
+/** Room for these names beside the plot area of a panel this wide, CSS pixels: what they need, and never the plot's share. */
 export function gutterFor(names: readonly string[], panel: number): number {
-  ruler ??= document.createElement("canvas").getContext("2d");
-  const most = Math.min(measure("label-gutter"), Math.floor(panel * measure("label-share"))) + measure("label-mark");
-  if (!ruler) return most;
-  ruler.font = `${measure("text-xs")}px ${getComputedStyle(document.body).fontFamily}`;
-  const widest = names.reduce((most, name) => Math.max(most, ruler!.measureText(name).width), 0);
-  return Math.min(most, Math.ceil(widest) + 2 + measure("label-mark"));
+  const room = Math.floor(panel * (1 - measure("plot-share"))) - measure("axis-width");
+  const most = Math.min(measure("label-gutter") + measure("label-mark"), Math.max(0, room));
+  return Math.min(most, Math.ceil(widthOfLongest(names)) + 2 + measure("label-mark"));
 }
 
 /** The name as it fits into `width` CSS pixels: two runs often differ in their last letters only, so the middle goes. */

@@ -88,6 +88,9 @@ export function heightAt(data: LineData, x: number): number {
 }
 
 const HUGE = 4e307;
+// Of a range this narrow, beside its numbers or at all, neither the points nor the ticks could be told apart.
+const NARROWEST = 2 ** -44;
+const SMALLEST = 1e-290;
 
 export type Range = readonly [low: number, high: number];
 
@@ -130,18 +133,26 @@ function padded(low: number, high: number): Range {
   // Beyond this the width of the range itself would overflow.
   if (!Number.isFinite((high - low) * 2)) return [Math.max(low, -HUGE), Math.min(high, HUGE)];
   if (low === high) {
-    const room = low === 0 ? 1 : Math.abs(low) * 0.1;
+    const room = Math.abs(low) < SMALLEST ? 1 : Math.abs(low) * 0.1;
     return [low - room, high + room];
   }
   const room = (high - low) * 0.06;
-  return [low - room, high + room];
+  return separable([low - room, high + room]);
 }
 
 /** A range that has a width: one point gets room on both sides. */
 export function widened([low, high]: Range): Range {
-  if (low < high) return [low, high];
-  const room = low === 0 ? 1 : Math.abs(low) * 0.5;
+  if (low < high) return separable([low, high]);
+  const room = Math.abs(low) < SMALLEST ? 1 : Math.abs(low) * 0.5;
   return [low - room, high + room];
+}
+
+/** The range, or a wider one around it where its numbers would run into each other. */
+function separable([low, high]: Range): Range {
+  const least = Math.max(SMALLEST, Math.max(Math.abs(low), Math.abs(high)) * NARROWEST);
+  if (high - low >= least) return [low, high];
+  const middle = low / 2 + high / 2;
+  return [middle - least / 2, middle + least / 2];
 }
 
 /** The line nearest to a point of the chart, measured in pixels of height; null where no line is near that x. */

@@ -5,7 +5,9 @@ import { tickLabels } from "../format/value";
 import { colors, measure, runColorToken } from "../theme/tokens";
 import { axisTicks } from "./axis";
 import { drawDot, drawLines, fitCanvas, scaleOf, type Ink, type View } from "./draw";
+import { widthOfLongest } from "./labels";
 import { heightAt, nearestIndex, nearestLine, widened, xExtent, yRange, type Line, type Range } from "./lines";
+import { ticksOf } from "./ticks";
 
 export interface Pointer {
   /** Position in the plot area and on the screen, CSS pixels. */
@@ -131,9 +133,9 @@ export class Plot {
   }
 
   get view(): View {
-    const { width, height } = this.#plot.bbox;
+    const { left, width, height } = this.#plot.bbox;
     const ratio = uPlot.pxRatio;
-    return { x: this.#x, y: this.#y, width: width / ratio, height: height / ratio, ratio };
+    return { x: this.#x, y: this.#y, left: left / ratio, width: width / ratio, height: height / ratio, ratio };
   }
 
   #apply(): void {
@@ -219,9 +221,10 @@ export class Plot {
         { ...shared, ...axisTicks(this.look.axis), size: measure("axis-height"), gap: 6, grid: { show: false } },
         {
           ...shared,
-          size: measure("axis-width"),
-          gap: 6,
+          size: (_plot, labels) => Math.max(measure("axis-width"), widthOfLongest(labels ?? []) + measure("space-2")),
+          gap: 4,
           space: 36,
+          splits: (_plot, _axis, low, high, step) => ticksOf(low, high, step),
           grid: { stroke: () => this.#paint["grid"] ?? "", width: 1 },
           values: (_plot, ticks, _axis, _space, step) => tickLabels(ticks, step),
         },

@@ -5,6 +5,7 @@ export const ABSENT = "—";
 const MINUS = "−";
 /** What fits beside the y axis. */
 const LONGEST_TICK = 6;
+const LONGEST_EXACT = 9;
 const UNITS = ["", "k", "M", "G", "T", "P"];
 
 function trimZeros(digits: string): string {
@@ -44,7 +45,14 @@ export function tickLabels(ticks: readonly number[], step: number): string[] {
     const digits = trimZeros(Math.abs(tick / unit).toFixed(decimals));
     return digits === "0" ? "0" : (tick < 0 ? MINUS : "") + digits + UNITS[power]!;
   });
-  return labels.every((label) => label.length <= LONGEST_TICK) ? labels : ticks.map((tick) => scientific(tick, step));
+  if (labels.every((label) => label.length <= LONGEST_TICK)) return labels;
+  const exact = ticks.map((tick) => scientific(tick, step));
+  return exact.every((label) => label.length <= LONGEST_EXACT) ? exact : ticks.map((tick, i) => fromFirst(tick, ticks[0]!, i));
+}
+
+/** Numbers that differ far behind their first digits: the first one in short, the others by how far they are from it. */
+function fromFirst(tick: number, first: number, place: number): string {
+  return place === 0 ? shortNumber(first) : `+${shortNumber(tick - first)}`;
 }
 
 function scientific(value: number, step: number): string {

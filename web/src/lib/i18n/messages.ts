@@ -8,6 +8,10 @@ export const messages = {
   "axis._timestamp": { en: "wall time", ja: "時刻" },
   "chart.asChart": { en: "Show as chart", ja: "グラフで表示" },
   "chart.asTable": { en: "Show as table", ja: "表で表示" },
+  "chart.broken": {
+    en: "{name} could not be drawn ({reason}). Its data are kept; reload the page to try again.",
+    ja: "{name} を描画できませんでした（{reason}）。データは保存されています。ページを再読み込みしてください。",
+  },
   "chart.empty": { en: "No shown run has logged this metric.", ja: "表示中の実行には、この指標の記録がありません。" },
   "chart.failed": { en: "The charts could not be read: {reason}", ja: "グラフを読み込めませんでした：{reason}" },
   "chart.highest": { en: "highest", ja: "最大" },
@@ -21,6 +25,7 @@ export const messages = {
   "chart.meanOf": { en: "mean of {n} points", ja: "{n} 点の平均" },
   "chart.means": { en: "means of several points", ja: "複数の点の平均" },
   "chart.more": { en: "and {n} more", ja: "ほか {n} 件" },
+  "chart.nothingFinite": { en: "Only NaN or infinite values here.", ja: "NaN または無限大の値だけです。" },
   "chart.points": { en: "points", ja: "点数" },
   "chart.summary": {
     en: "{name}: {n} {n|line|lines}, values from {low} to {high}",
