@@ -163,6 +163,7 @@ def test_use_of_a_key_is_noted(user: Any, instance: Instance, ask_app: Any, wait
 
 def test_revoking_an_unknown_key_is_404(user: Any) -> None:
     assert user("DELETE", "/api/v1/keys/77").status_code == 404
+    assert user("DELETE", f"/api/v1/keys/{10**30}").status_code == 400
 
 
 def test_key_needs_a_name(user: Any) -> None:

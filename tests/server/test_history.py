@@ -89,6 +89,8 @@ def test_steps_are_bounded_below_inclusive_above_exclusive(user: Any, tmp_path: 
     assert [row["_step"] for row in _export(user, min_step=3, max_step=6)] == [3, 4, 5]
     assert _export(user, min_step=30) == []
     assert _export(user, max_step=0) == []
+    assert _export(user, min_step=10**30) == _export(user, max_step=-(10**30)) == []
+    assert len(_export(user, min_step=-(10**30), max_step=10**30)) == 10
 
 
 def test_with_keys_only_rows_that_have_all_of_them(user: Any, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def static(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("path", ["/", "/ada/digits", "/ada/digits/runs/run1?tab=charts", "/index.html"])
+@pytest.mark.parametrize("path", ["/", "/ada/digits", "/ada/" + "long" * 500, "/ada/digits/runs/run1?tab=charts", "/index.html"])
 def test_every_page_is_the_app(stranger: Any, static: Path, path: str) -> None:
     answer = stranger("GET", path)
     assert answer.status_code == 200
@@ -63,15 +63,12 @@ def test_assets_come_packed_where_the_browser_unpacks(stranger: Any, static: Pat
     assert "javascript" in plain.headers["content-type"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/assets/none.js", "/assets/../../secret.txt", "/assets/%2e%2e/%2e%2e/secret.txt", "/assets/"]
-)
+@pytest.mark.parametrize("path", ["/assets/none.js", "/assets/%2e%2e/%2e%2e/secret.txt", "/assets/"])
 def test_unknown_assets_are_404(stranger: Any, static: Path, path: str) -> None:
-    answer = stranger("GET", path)
-    assert answer.status_code == 404 or "secret" not in answer.text
+    assert stranger("GET", path).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/../secret.txt", "/%2e%2e/secret.txt", "/.built", "//etc/passwd"])
+@pytest.mark.parametrize("path", ["/../secret.txt", "/assets/../../secret.txt", "/%2e%2e/secret.txt", "/.built", "//etc/passwd"])
 def test_no_path_leads_out_of_the_app(stranger: Any, static: Path, path: str) -> None:
     answer = stranger("GET", f"http://127.0.0.1:7117{path}")
     assert answer.text.startswith("<html>")

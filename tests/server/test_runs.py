@@ -100,7 +100,18 @@ def test_columns_are_those_of_all_runs_with_types(three: Any) -> None:
     assert columns["summary.loss"] == ("num", 3)
 
 
-@pytest.mark.parametrize("query", [{"sort": "speed"}, {"limit": 0}, {"limit": "many"}, {"offset": -1}])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"sort": "speed"},
+        {"sort": ["config.lr"] * 100},
+        {"limit": 0},
+        {"limit": "many"},
+        {"offset": -1},
+        {"offset": 10**30},
+        {"filter": "many " * 1000},
+    ],
+)
 def test_senseless_questions_are_400_and_name_the_part(three: Any, query: dict[str, Any]) -> None:
     answer = three("GET", RUNS, params=query)
     assert answer.status_code == 400

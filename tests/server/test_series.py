@@ -130,6 +130,17 @@ def test_time_is_an_axis_too(user: Any, tmp_path: Path, x: str, start: float) ->
     assert _series(user, runs=["run1"], keys=["v"], x=x, min=start + 60) == []
 
 
+def test_range_may_be_wider_than_any_step(user: Any, tmp_path: Path) -> None:
+    user.send(record_run(tmp_path, rows=[(step, {"v": float(step)}) for step in range(20)]))
+
+    def counted(**bounds: float) -> int:
+        rows = _series(user, runs=["run1"], keys=["v"], buckets=4, **bounds)
+        return int(sum(row["count"] for row in rows))
+
+    assert counted(min=-1.7e308, max=1.7e308) == counted() == 20
+    assert counted(min=1e300) == counted(max=-1e300) == 0
+
+
 def test_no_points_are_a_table_without_rows(user: Any, tmp_path: Path) -> None:
     user.send(record_run(tmp_path))
     assert _series(user, runs=["run1"], keys=["v"]) == []

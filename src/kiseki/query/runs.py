@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 MAX_PAGE: Final = 1000
 """Most runs of one page."""
 
+MAX_WORDS: Final = 100
+"""Most words of a filter: each is four conditions, and SQLite nests a thousand."""
+
+MAX_SORT_KEYS: Final = 16
+"""Most keys of a sort: each joins a table, and SQLite joins 64."""
+
 _LIVE_STATES: Final = ("running",)
 
 
@@ -42,7 +48,7 @@ def runs_page(
     `filter`: each of its words must occur in name, id, notes or a tag, in any case. `sort`: keys in
     order of their weight (`created`, `name`, `state`, `runtime`, `notes`, `tags`, `config.X`,
     `summary.X`), `-` before one for descending; a run that lacks a value comes last either way.
-    Raises NotFound for an unknown project, InvalidQuery for an unknown key.
+    Raises NotFound for an unknown project, InvalidQuery for an unknown key, or too many keys or words.
     """
     now_us = time.time_ns() // 1000
     limit = min(limit, MAX_PAGE)
@@ -60,7 +66,7 @@ def runs_page(
 
 
 def count_runs(store: Store, entity: str, project: str, *, filter: str = "") -> RunCount:
-    """Return exactly how many runs of a project the filter finds; raises NotFound."""
+    """Return exactly how many runs of a project the filter finds; raises NotFound, InvalidQuery."""
     with store.read() as connection:
         project_id = find_project(connection, entity, project)
         query = select(func.count()).select_from(runs).where(_matches(project_id, filter))
@@ -211,7 +217,10 @@ def _runtime_us(now_us: int) -> ColumnElement[int]:
 
 def _matches(project_id: int, text: str) -> ColumnElement[bool]:
     conditions = [runs.c.project_id == project_id, runs.c.deleted_us.is_(None)]
-    for word in text.lower().split():
+    words = text.lower().split()
+    if len(words) > MAX_WORDS:
+        raise InvalidQuery(f"the filter has {len(words)} words; it takes at most {MAX_WORDS}")
+    for word in words:
         fields = (runs.c.name, runs.c.run_id, runs.c.notes)
         found = [func.lower(field).contains(word, autoescape=True) for field in fields]
         conditions.append(or_(*found, _has_tag_with(word)))
@@ -226,6 +235,8 @@ def _has_tag_with(word: str) -> ColumnElement[bool]:
 
 
 def _sorted(query: Select[Any], project_id: int, sort: Sequence[str], now_us: int) -> Select[Any]:
+    if len(sort) > MAX_SORT_KEYS:
+        raise InvalidQuery(f"sort names {len(sort)} keys; it takes at most {MAX_SORT_KEYS}")
     for position, name in enumerate(sort):
         descending, key = name.startswith("-"), name.removeprefix("-")
         if key.startswith(("config.", "summary.")):

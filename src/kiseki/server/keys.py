@@ -46,7 +46,7 @@ class CreatedKey(msgspec.Struct, frozen=True):
 class KeyPath(msgspec.Struct, frozen=True):
     """Which key."""
 
-    id: int
+    id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 
 @endpoint("GET", "/keys")

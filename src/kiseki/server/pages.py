@@ -66,7 +66,10 @@ def _static_file(path: str) -> Path | None:
         part.startswith(".") for part in path.split("/")
     ):
         return None
-    return candidate if candidate.is_file() else None
+    try:
+        return candidate if candidate.is_file() else None
+    except OSError:  # A name longer than any file's: a project may have one.
+        return None
 
 
 def _asset(path: Path, request: Request, *, forever: bool) -> Response:

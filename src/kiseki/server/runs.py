@@ -32,7 +32,7 @@ class RunsQuery(RunFilter, frozen=True):
 
     sort: list[str] = msgspec.field(default_factory=lambda: ["-created"])
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
-    offset: Annotated[int, msgspec.Meta(ge=0)] = 0
+    offset: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 0
 
 
 @endpoint("GET", "/projects/{entity}/{project}/runs")

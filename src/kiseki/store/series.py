@@ -33,6 +33,8 @@ _TOTALS = select(metrics.c.key, metrics.c.points).where(
     metrics.c.run_pk == bindparam("run"), metrics.c.key.in_(bindparam("keys", expanding=True))
 )
 
+_STEPS = np.iinfo(np.int64)
+
 
 class Lane(NamedTuple):
     """A lane of a run: number (0 is the primary one), label ("" for the primary one), and its id."""
@@ -91,6 +93,10 @@ def read_points(
     `store.read()`. With `rows` the key `_step` holds every row, one without values too: its step, with the
     time of its last record.
     """
+    if (step_min is not None and step_min > _STEPS.max) or (step_max is not None and step_max < _STEPS.min):
+        return {}
+    step_min = None if step_min is None else max(step_min, _STEPS.min)
+    step_max = None if step_max is None else min(step_max, _STEPS.max)
     found = _writers(connection, run_pk)
     wanted = None if keys is None else frozenset(keys)
     tails = {writer.id: _tail(store, connection, writer) for writer in found}
