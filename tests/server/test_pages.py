@@ -26,7 +26,9 @@ def static(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("path", ["/", "/ada/digits", "/ada/" + "long" * 500, "/ada/digits/runs/run1?tab=charts", "/index.html"])
+@pytest.mark.parametrize(
+    "path", ["/", "/ada/digits", "/ada/" + "long" * 500, "/ada/digits/runs/run1?tab=charts", "/index.html"]
+)
 def test_every_page_is_the_app(stranger: Any, static: Path, path: str) -> None:
     answer = stranger("GET", path)
     assert answer.status_code == 200
@@ -68,7 +70,9 @@ def test_unknown_assets_are_404(stranger: Any, static: Path, path: str) -> None:
     assert stranger("GET", path).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/../secret.txt", "/assets/../../secret.txt", "/%2e%2e/secret.txt", "/.built", "//etc/passwd"])
+@pytest.mark.parametrize(
+    "path", ["/../secret.txt", "/assets/../../secret.txt", "/%2e%2e/secret.txt", "/.built", "//etc/passwd"]
+)
 def test_no_path_leads_out_of_the_app(stranger: Any, static: Path, path: str) -> None:
     answer = stranger("GET", f"http://127.0.0.1:7117{path}")
     assert answer.text.startswith("<html>")
