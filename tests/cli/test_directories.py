@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -73,6 +74,9 @@ def test_a_damaged_file_is_shown_up_to_the_damage(kiseki: Callable, write_run: C
     assert 0 < json.loads(kiseki("show", "--json", folder).stdout)["rows"] < 200
     exported = kiseki("export", folder)
     assert 0 < len(exported.stdout.splitlines()) < 200
+    assert re.search(r"rows are missing: .*damaged at byte \d+\n$", exported.stderr)
+    ended = kiseki("show", file)
+    assert ended.returncode == 1 and f"a run is its directory: {folder}" in ended.stderr
 
 
 def test_a_run_whose_process_is_gone_is_crashed(tmp_path: Path, kiseki: Callable) -> None:

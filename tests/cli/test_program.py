@@ -51,6 +51,10 @@ def test_version_is_the_package_s(kiseki: Callable) -> None:
         (["sync", "/nowhere"], "no server named"),
         (["login"], "which server? kiseki login http://host:7117 (or set KISEKI_BASE_URL)"),
         (["rebuild", "/nowhere"], "no store in /nowhere: `kiseki up` makes one"),
+        (["rebuild", "/usr"], "no store in /usr: `kiseki up` makes one"),
+        (["up", __file__], f"no store can be kept in {__file__}: "),
+        (["key", "revoke", "first"], "Invalid value for 'ID': 'first' is not a valid integer"),
+        (["show", __file__], f"{__file__} is a file"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_code_1(kiseki: Callable, arguments: list[str], said: str) -> None:
@@ -59,3 +63,9 @@ def test_a_wrong_call_is_one_line_and_exit_code_1(kiseki: Callable, arguments: l
     assert ended.stdout == ""
     assert ended.stderr.startswith(f"kiseki: {said}")
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_closed_output_is_no_error(write_run: Callable) -> None:
+    command = [sys.executable, "-m", "kiseki.cli", "show", str(write_run())]
+    ended = subprocess.run(["/bin/sh", "-c", '"$@" >&-', "sh", *command], stderr=subprocess.PIPE)
+    assert (ended.returncode, ended.stderr) == (0, b"")

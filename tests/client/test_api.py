@@ -67,9 +67,9 @@ def test_a_run_reads_back_as_it_was_logged(api: Api, tmp_path: Path) -> None:
 
 def test_scanning_takes_keys_and_a_range(api: Api) -> None:
     run = api.run("me/proj/r2")
-    rows = list(run.scan_history(keys=["acc"], min_step=10, max_step=20))
-    assert [row["_step"] for row in rows] == list(range(10, 20))
-    assert all(row["acc"] == row["_step"] and "loss" not in row for row in rows)
+    rows = list(run.scan_history(keys=["acc", "_step"], min_step=10, max_step=20))
+    assert [list(row.items()) for row in rows] == [[("acc", step), ("_step", step)] for step in range(10, 20)]
+    assert list(run.scan_history(keys=["loss"], max_step=2)) == [{"loss": 1.0}, {"loss": 0.5}]
     assert list(run.scan_history(keys=["acc", "nothing"])) == []
     assert sum(1 for _ in run.scan_history(page_size=10)) == 1500
 
@@ -83,6 +83,11 @@ def test_history_is_sampled_and_a_frame_where_pandas_is(api: Api, monkeypatch: p
     assert by_other[-1] == {"acc": 1499.0, "loss": 1 / 1500}
     with pytest.raises(ValueError, match="stream"):
         run.history(stream="system")
+    with pytest.raises(ValueError, match="samples is 0; it takes 1 or more"):
+        run.history(samples=0)
+    for read in (run.history, run.scan_history):
+        with pytest.raises(TypeError, match="keys takes a list of metric names, not str 'loss'"):
+            read(keys="loss")
     pandas = pytest.importorskip("pandas")
     frame = run.history(samples=50, keys=["loss"])
     assert isinstance(frame, pandas.DataFrame) and list(frame.columns) == ["_step", "loss"]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from kiseki.app.errors import StoreTaken
+from kiseki.app.errors import CannotServe, StoreTaken
 from kiseki.app.instance import Instance, create_instance
 from kiseki.system.owner import OwnerLock, read_owner
 from kiseki.system.paths import store_dir as user_store_dir
@@ -41,8 +41,15 @@ def embedded(store_dir: Path | None = None, *, wait_s: float = 30.0) -> Iterator
 
 
 def own_store(folder: Path, *, wait_s: float) -> OwnerLock:
-    """Take the owner's lock of a store; raises StoreTaken as `embedded` does."""
-    lock = OwnerLock(folder)
+    """Take the owner's lock of a store; raises StoreTaken as `embedded` does, CannotServe where none can be."""
+    try:
+        return _wait_for_lock(OwnerLock(folder), folder, wait_s)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise CannotServe(f"no store can be kept in {folder}: {why}; name another folder") from error
+
+
+def _wait_for_lock(lock: OwnerLock, folder: Path, wait_s: float) -> OwnerLock:
     deadline = time.monotonic() + wait_s
     while not lock.acquire():
         owner = read_owner(folder)

@@ -9,6 +9,8 @@ import click
 
 from kiseki.cli.target import run_directory
 
+_ALWAYS = ("_step", "_runtime", "_timestamp")
+
 
 @click.command("export")
 @click.argument("run", metavar="RUN|DIR")
@@ -20,22 +22,26 @@ def command(run: str, keys: tuple[str, ...]) -> None:
     RUN is entity/project/id, project/id or id; DIR is a run directory, read as it is, without any server.
     """
     folder = run_directory(run)
+    damage: list[str] = []
     rows: Iterable[Mapping[str, object]]
     if folder is not None:
-        from kiseki.records.directory import history
+        from kiseki.records.directory import history, read_run
 
+        damage = read_run(folder).damage
         rows = history(folder)
         if keys:
             rows = (_only(row, keys) for row in rows if all(key in row for key in keys))
     else:
         from kiseki.client.api import Api
 
-        rows = Api().run(run).scan_history(keys=list(keys) or None)
+        rows = Api().run(run).scan_history(keys=[*_ALWAYS, *keys] if keys else None)
     _write(rows)
+    for line in damage:
+        click.echo(f"kiseki: rows are missing: {line}", err=True)
 
 
 def _only(row: Mapping[str, object], keys: tuple[str, ...]) -> dict[str, object]:
-    kept = {"_step", "_runtime", "_timestamp", "_lane", *keys}
+    kept = {*_ALWAYS, "_lane", *keys}
     return {key: value for key, value in row.items() if key in kept}
 
 

@@ -59,12 +59,10 @@ def list_(as_json: bool) -> None:
 
 
 @command.command("revoke")
-@click.argument("key_id", metavar="ID")
-def revoke(key_id: str) -> None:
+@click.argument("key_id", metavar="ID", type=int)
+def revoke(key_id: int) -> None:
     """Make a key useless from now on; `kiseki key list` shows the ids."""
-    from urllib.parse import quote
-
     from kiseki.client.api import Api
 
-    Api().request("DELETE", f"/api/v1/keys/{quote(key_id, safe='')}")
+    Api().request("DELETE", f"/api/v1/keys/{key_id}")
     click.echo(f"key {key_id} revoked")

@@ -46,7 +46,8 @@ def run(arguments: Sequence[str]) -> int:
         # Not `program.main`, which hides that a pipe was closed.
         with program.make_context("kiseki", list(arguments)) as context:
             program.invoke(context)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None where it was closed before Python began
+            sys.stdout.flush()
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.exceptions.NoArgsIsHelpError as error:

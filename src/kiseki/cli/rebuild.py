@@ -18,7 +18,9 @@ def command(directory: Path | None) -> None:
     from kiseki.system.paths import store_dir
 
     folder = directory or store_dir()
-    if not folder.is_dir():
+    from kiseki.app.embedding import DATABASE
+
+    if not (folder / DATABASE).is_file():
         raise click.ClickException(f"no store in {folder}: `kiseki up` makes one")
     owner = read_owner(folder)
     if owner is not None:

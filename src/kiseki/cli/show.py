@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def local_document(folder: Path) -> dict[str, Any]:
         "runtime": runtime,
         "host": first.host,
         "user": first.user,
-        "command": fold.environment.get("command"),
+        "command": _command(fold.environment.get("command")),
         "notes": fold.notes,
         "tags": fold.tags,
         "group": fold.group,
@@ -93,6 +94,10 @@ def _is_gone(headers: list[Header]) -> bool:
     )
 
 
+def _command(argv: object) -> str | None:
+    return shlex.join(map(str, argv)) if isinstance(argv, list) else None
+
+
 def _seconds(microseconds: int | None) -> float | None:
     return None if microseconds is None else microseconds / 1e6
 
@@ -102,7 +107,6 @@ def _print(run: dict[str, Any]) -> None:
     click.echo(f"{run['entity']}/{run['project']}/{run['id']}")
     reason = f" ({run['reason']})" if run.get("reason") else ""
     exit_code = "" if run.get("exit_code") is None else f"{run['exit_code']}{reason}"
-    command_line = run.get("command")
     facts = {
         "created": time_text(run.get("created")),
         "ended": time_text(run["ended"]) if run.get("ended") is not None else "",
@@ -111,7 +115,7 @@ def _print(run: dict[str, Any]) -> None:
         "rows": f"{run['rows']}, last step {run['last_step']}" if run.get("rows") else "0",
         "host": run.get("host") or "",
         "user": run.get("user") or "",
-        "command": " ".join(command_line) if isinstance(command_line, list) else command_line or "",
+        "command": run.get("command") or "",
         "group": run.get("group") or "",
         "job type": run.get("job_type") or "",
         "tags": ", ".join(run.get("tags") or ()),
@@ -121,7 +125,7 @@ def _print(run: dict[str, Any]) -> None:
     }
     for name, text in facts.items():
         if text:
-            click.echo(f"  {name:9}  {text}")
+            click.echo(f"  {name:9}  " + "\n             ".join(text.splitlines()))
     print_tree("config", run.get("config") or {})
     print_tree("summary", run.get("summary") or {})
     if run.get("damage"):

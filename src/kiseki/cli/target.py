@@ -11,9 +11,12 @@ import click
 def run_directory(target: str) -> Path | None:
     """The run directory that `target` names, or None where it is no folder and so must be a run's path.
 
-    Raises ClickException for a folder without a run file.
+    Raises ClickException for a file, and for a folder without a run file.
     """
     folder = Path(target)
+    if folder.is_file():
+        whole = f"; a run is its directory: {folder.parent}" if folder.suffix == ".kiseki" else ""
+        raise click.ClickException(f"{target} is a file{whole}")
     if not folder.is_dir():
         return None
     if any(folder.glob("*.kiseki")):

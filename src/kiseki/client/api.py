@@ -176,6 +176,8 @@ class Api:
 
 def _parts(path: str) -> list[str]:
     """Take a path apart; `entity/project/runs/id` and a page's address are paths too."""
+    if not isinstance(path, str):
+        raise TypeError(f"path takes a str such as entity/project/id, not {type(path).__name__}")
     text = unquote(urlsplit(path).path) if "://" in path else path
     parts = text.strip("/").split("/")
     if len(parts) == 4 and parts[2] == "runs":

@@ -149,16 +149,20 @@ class Run:
 
         With `keys`, only rows that have all of them, with these and `x_axis`. A pandas DataFrame where pandas
         is installed and `pandas` is True, else a list of dicts. Rows of lanes other than the primary one
-        carry `_lane`. Raises ValueError for a stream other than "default".
+        carry `_lane`. Raises ValueError for a stream other than "default", or less than one sample.
         """
+        _check_keys(keys)
+        if not isinstance(samples, int):
+            raise TypeError(f"samples takes a whole number, not {type(samples).__name__} {samples!r:.50}")
+        if samples < 1:
+            raise ValueError(f"samples is {samples}; it takes 1 or more")
         if stream != "default":
             raise ValueError(f'stream="{stream}": this version has only the stream "default"')
         wanted = _with_axis(keys, x_axis)
         query = [("samples", str(samples)), *(("keys", key) for key in wanted)]
         rows = self._api.request("GET", f"{self._address()}/history?{urlencode(query)}")["rows"]
         if keys is not None:
-            shown = (x_axis, *keys, "_lane")
-            rows = [{key: row[key] for key in dict.fromkeys(shown) if key in row} for row in rows]
+            rows = [_only_keys((x_axis, *keys), row) for row in rows]
         if x_axis != "_step":
             rows.sort(key=lambda row: _sortable(row.get(x_axis)))
         return _frame(rows) if pandas else rows
@@ -172,16 +176,19 @@ class Run:
     ) -> Iterator[dict[str, Any]]:
         """Yield every row as a dict with `_step`, `_runtime`, `_timestamp` and its values.
 
-        With `keys`, only rows that have all of them; `max_step` is exclusive. Rows are streamed, so that
-        `page_size` decides nothing here.
+        With `keys`, only rows that have all of them, and nothing but these: name `_step` where you want it.
+        Rows of lanes other than the primary one carry `_lane`. `max_step` is exclusive. Rows are streamed,
+        so that `page_size` decides nothing here.
         """
+        _check_keys(keys)
         query = [("keys", key) for key in keys or ()]
         query += [
             (name, str(step))
             for name, step in (("min_step", min_step), ("max_step", max_step))
             if step is not None
         ]
-        return self._api.stream_rows(f"{self._address()}/export?{urlencode(query)}")
+        rows = self._api.stream_rows(f"{self._address()}/export?{urlencode(query)}")
+        return rows if not keys else (_only_keys(keys, row) for row in rows)
 
     def __repr__(self) -> str:
         """Name the run and its state."""
@@ -264,6 +271,15 @@ def _sort_key(order: str) -> str:
     if key.startswith("summary_metrics."):
         key = "summary." + key.removeprefix("summary_metrics.")
     return sign + key.removesuffix(".value")
+
+
+def _check_keys(keys: object) -> None:
+    if isinstance(keys, str) or not (keys is None or isinstance(keys, Sequence)):
+        raise TypeError(f"keys takes a list of metric names, not {type(keys).__name__} {keys!r:.50}")
+
+
+def _only_keys(keys: Sequence[str], row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: row[key] for key in (*keys, "_lane") if key in row}
 
 
 def _with_axis(keys: Sequence[str] | None, x_axis: str) -> list[str]:
