@@ -236,13 +236,5 @@ def _folder_of(home: Home, training: Training) -> Path | None:
     """The directory of the training's run; also where it was killed before it could say its id."""
     if training.ledger.run_id:
         return home.run_folder(training.ledger.run_id)
-    started = [path for path in home.run_folders() if path not in _known(home, training)]
+    started = [path for path in home.run_folders() if path not in training.earlier]
     return started[-1] if started and list(started[-1].glob("*.kiseki")) else None
-
-
-def _known(home: Home, training: Training) -> list[Path]:
-    return [
-        home.run_folder(other.ledger.run_id)
-        for other in home.trainings
-        if other is not training and other.ledger.run_id
-    ]

@@ -145,8 +145,12 @@ class Server:
 class Training:
     """One run of training.py and its ledger."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ledger: Ledger, log: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], ledger: Ledger, log: Path, earlier: list[Path]
+    ) -> None:
         self.process, self.ledger, self.log = process, ledger, log
+        self.earlier = set(earlier)
+        """The run directories that were there before it."""
 
     @property
     def output(self) -> str:
@@ -252,14 +256,14 @@ class Home:
         }  # fmt: skip
         name = f"training-{len(self.trainings)}"
         ledger_path, log = self.folder / f"{name}.ledger", self.folder / f"{name}.log"
-        ledger = Ledger(ledger_path)
+        ledger, earlier = Ledger(ledger_path), self.run_folders()
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.journeys.training", str(ledger_path), json.dumps(orders)],
                 cwd=cwd or self.work, env=self.env | (env or {}), start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
-        training = Training(process, ledger, log)
+        training = Training(process, ledger, log, earlier)
         self.trainings.append(training)
         return training
 
