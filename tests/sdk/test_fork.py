@@ -188,6 +188,28 @@ def test_sigterm_ends_a_forked_child_even_where_no_python_can_run(train: Train) 
     assert done.out == "True\nFalse\n"
 
 
+def test_sigterm_right_after_a_fork_ends_the_child_and_spares_the_run(train: Train) -> None:
+    done = train("""
+        import os, signal
+        run = kiseki.init(mode="offline")
+        ended = set()
+        for number in range(60):
+            pid = os.fork()
+            if pid == 0:
+                signal.alarm(20)
+                while True:
+                    signal.pause()
+            os.kill(pid, signal.SIGTERM)
+            ended.add(os.WTERMSIG(os.waitpid(pid, 0)[1]))
+            run.log({"number": number})
+        print(ended, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    """)
+    assert done.status == 0, done.err
+    assert done.out == "{15} set()\n"
+    assert done.run.fold.state == "finished"
+    assert [row["number"] for row in done.rows] == list(range(60))
+
+
 def test_fork_while_threads_log(train: Train) -> None:
     done = train("""
         import os, threading

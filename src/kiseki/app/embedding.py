@@ -41,7 +41,7 @@ def embedded(store_dir: Path | None = None, *, wait_s: float = 30.0) -> Iterator
 
 
 def own_store(folder: Path, *, wait_s: float) -> OwnerLock:
-    """Take the owner's lock of a store; raises StoreTaken as `embedded` does, CannotServe where none can be."""
+    """Take the owner's lock of a store; raises StoreTaken as `embedded` does, CannotServe in a bad folder."""
     try:
         return _wait_for_lock(OwnerLock(folder), folder, wait_s)
     except OSError as error:
