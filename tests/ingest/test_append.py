@@ -348,6 +348,7 @@ def test_a_disk_that_fills_up_in_the_middle_loses_and_doubles_nothing(
         answer = one(ingest, part(piece, offset, crc, of=head))
         if answer.status == 507:
             refused += 1
+            assert answer.error == "the server's disk is full; what was not taken comes again"
             store.write(lambda c: c.exec_driver_sql("PRAGMA max_page_count=1000000").scalar()).result(20)
             answer = one(ingest, part(piece, offset, crc, of=head))
         assert answer.status == 200, answer

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -100,6 +101,30 @@ def test_a_rebuild_beside_appends_ends_as_if_it_had_not_been(
     assert derived_rows(store) == derived_rows(plain)
     other.close()
     plain.close()
+
+
+@pytest.mark.parametrize("endless", ["sealing.seal_next", "rebuild.Rebuild.step"])
+def test_closing_waits_for_no_backlog(
+    endless: str, file: tuple[Any, bytes], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head, data = file
+    under_way = threading.Event()
+
+    def always_more(*_: Any) -> bool:
+        under_way.set()
+        return True
+
+    monkeypatch.setattr(f"kiseki.ingest.{endless}", always_more)
+    ingest = Ingest(store)
+    send(ingest, data, head)
+    work: Any = ingest.seal_ended() if endless.startswith("sealing") else ingest.rebuild()
+    assert under_way.wait(30)
+    closing = threading.Thread(target=ingest.close, daemon=True)
+    closing.start()
+    closing.join(30)
+    assert not closing.is_alive()
+    with pytest.raises(CancelledError):
+        work.result(30)
 
 
 def test_kills_at_any_moment_of_appending_and_sealing(file: tuple[Any, bytes], tmp_path: Path) -> None:

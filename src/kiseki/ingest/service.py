@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, or_, select
-from sqlalchemy.exc import DBAPIError
 
 from kiseki.client.protocol import FULL, UNAVAILABLE, Answer, Part
 from kiseki.ingest.append import LocalPart, Taken, take
@@ -20,8 +20,10 @@ from kiseki.ingest.liveness import Contacts, mark_dead
 from kiseki.ingest.state import RunState, RunStates, WriterState
 from kiseki.store.commits import GROUP_SECONDS
 from kiseki.store.database import Store
-from kiseki.store.errors import StoreError, StoreFull
+from kiseki.store.errors import StoreError, StoreFull, is_full
 from kiseki.store.tables import DERIVED_VERSION, runs, writers
+
+T = TypeVar("T")
 
 SWEEP_SECONDS = 1.0
 """How often silence is looked for, and the tails of ended writers are sealed."""
@@ -136,15 +138,7 @@ class Ingest:
             )
             return [(uid, writer) for uid, writer in connection.execute(query)]
 
-        def found(future: Future[list[tuple[str, str]]]) -> None:
-            if future.cancelled():
-                done.cancel()
-            elif (error := future.exception()) is not None:
-                done.set_exception(error)
-            else:
-                self._seal_all(future.result(), done)
-
-        self.store.write(find, low=True).add_done_callback(found)
+        self._behind(find, lambda found: self._seal_all(found.result(), done), done)
         return done
 
     def rebuild(self, run_pk: int | None = None, *, outdated: bool = False) -> Future[list[int]]:
@@ -164,19 +158,11 @@ class Ingest:
                 query = query.where(runs.c.version < DERIVED_VERSION, runs.c.source_gone.is_(False))
             return list(connection.scalars(query))
 
-        def found(future: Future[list[int]]) -> None:
-            if future.cancelled():
-                done.cancel()
-            elif (error := future.exception()) is not None:
-                done.set_exception(error)
-            else:
-                self._rebuild_all(future.result(), [], done)
-
-        self.store.write(find, low=True).add_done_callback(found)
+        self._behind(find, lambda found: self._rebuild_all(found.result(), [], done), done)
         return done
 
     def close(self) -> None:
-        """Let go of the store's hooks; what is queued is done when the store is closed."""
+        """End the sweep and the background work; queued appends are done when the store is closed."""
         self._closing.set()
         self._sweep.join()
         self._looking.shutdown(wait=True)
@@ -234,14 +220,9 @@ class Ingest:
             return waiting
 
         def sealed(future: Future[list[tuple[str, str]]]) -> None:
-            if future.cancelled():
-                done.cancel()
-            elif future.exception() is None:
-                self._seal_all(future.result(), done)
-            else:
-                self._seal_all(left[1:], done)
+            self._seal_all(left[1:] if future.exception() is not None else future.result(), done)
 
-        self.store.write(job, low=True).add_done_callback(sealed)
+        self._behind(job, sealed, done)
 
     def _rebuild_all(self, left: list[int], made: list[int], done: Future[list[int]]) -> None:
         if not left:
@@ -265,14 +246,34 @@ class Ingest:
             return False
 
         def stepped(future: Future[bool]) -> None:
-            if future.cancelled():
-                done.cancel()
-            elif future.exception() is not None or not future.result():
+            if future.exception() is not None or not future.result():
                 self._rebuild_all(left[1:], made, done)
             else:
-                self.store.write(job, low=True).add_done_callback(stepped)
+                self._behind(job, stepped, done)
 
-        self.store.write(job, low=True).add_done_callback(stepped)
+        self._behind(job, stepped, done)
+
+    def _behind(
+        self, job: Callable[[Connection], T], then: Callable[[Future[T]], None], done: Future[Any]
+    ) -> None:
+        """Run `job` behind the appends, then `then(its future)`; `done` is cancelled once ingest closes.
+
+        What `then` raises becomes the exception of `done`.
+        """
+
+        def ran(future: Future[T]) -> None:
+            if future.cancelled() or self._closing.is_set():
+                done.cancel()
+                return
+            try:
+                then(future)
+            except Exception as error:
+                done.set_exception(error)
+
+        try:
+            self.store.write(job, low=True).add_done_callback(ran)
+        except StoreError:  # Closed: the next start finds again what was left.
+            done.cancel()
 
     def _submit(self, part: Part | LocalPart, settle: Callable[[Answer], None]) -> None:
         if part.offset is None and self.look_again is not None:
@@ -351,6 +352,9 @@ class Ingest:
 
 
 def _failure(error: BaseException) -> Answer:
-    if isinstance(error, StoreFull) or (isinstance(error, DBAPIError) and "disk is full" in str(error.orig)):
+    """What the sender is told; the words of the database, with what was written, stay in the server's log."""
+    if isinstance(error, StoreFull):
         return Answer(status=FULL, error=str(error))
-    return Answer(status=UNAVAILABLE, error=f"the server could not take it: {error}")
+    if is_full(error):
+        return Answer(status=FULL, error="the server's disk is full; what was not taken comes again")
+    return Answer(status=UNAVAILABLE, error="the server could not take it; its log says why")

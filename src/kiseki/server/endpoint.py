@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final, get_origin
 
 import msgspec
-from sqlalchemy.exc import OperationalError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -19,7 +18,7 @@ from starlette.routing import Route
 from kiseki.query import InvalidQuery, NotFound
 from kiseki.server.context import Context
 from kiseki.server.errors import ApiError, error_response
-from kiseki.store import StoreError, StoreFull
+from kiseki.store import StoreError, StoreFull, is_full
 
 API_PREFIX: Final = "/api/v1"
 JSON: Final = "application/json"
@@ -175,7 +174,7 @@ def _failure(request: Request, error: Exception) -> Response:
             return error_response(507, str(error))
         case StoreError():
             return error_response(503, str(error))
-        case OperationalError() if "disk is full" in str(error.orig):
+        case _ if is_full(error):
             return error_response(507, "the server's disk is full; make room there, then ask again")
         case ClientDisconnect():
             return Response(status_code=400)
