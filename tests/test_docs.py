@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -58,3 +59,17 @@ def test_python_in_the_pages_is_python() -> None:
 def test_every_command_is_in_the_changelog() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
     assert all(f"`{name}`" in text for name in program.list_commands(click.Context(program)))
+
+
+def test_every_endpoint_has_its_line() -> None:
+    page = (ROOT / "docs/http-api.md").read_text()
+    paths = json.loads((ROOT / "web/openapi.json").read_text())["paths"]
+    served = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    assert set(re.findall(r"\b((?:GET|POST|PUT|PATCH|DELETE) /api/v1/[^\s`]*)", page)) == served
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/index.md").read_text()
+    pages = [page.relative_to(ROOT / "docs") for page in (ROOT / "docs").rglob("*.md")]
+    named = [page for page in pages if page.parts[0] not in ("reports", "benchmarks.md")]  # made by commands
+    assert [page for page in named if page.name != "index.md" and f"]({page})" not in index] == []
