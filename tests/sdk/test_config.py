@@ -77,6 +77,9 @@ def test_changing_a_set_key_is_refused_whole_unless_allowed() -> None:
     assert "new" not in config
     config.update({"lr": 0.2}, allow_val_change=True)
     assert config.lr == 0.2
+    config.update({"epochs": 3, "amp": 1})
+    config.update({"epochs": 3.0, "amp": True})  # equal, so no change, as in wandb
+    assert type(config.epochs) is float and config.amp is True and written[-1] == {"epochs": 3.0, "amp": True}
     free = Config(written.append, may_change=True)
     free.x = 1
     free.x = 2

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -336,3 +337,24 @@ def test_arguments_are_those_of_wandb() -> None:
         assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters)
     assert list(inspect.signature(kiseki.Run.log).parameters) == ["self", "data", "step", "commit"]
     assert list(inspect.signature(kiseki.Run.finish).parameters) == ["self", "exit_code"]
+
+
+def test_empty_project_and_entity_are_as_if_not_given(train: Train) -> None:
+    done = train(
+        """
+        run = kiseki.init(project="", entity="", settings={"project": ""}, mode="offline")
+        print(run.project, run.entity)
+        """,
+        env={"KISEKI_PROJECT": "named", "LOGNAME": "ada"},
+    )
+    assert done.out == "named ada\n", done.err
+
+
+def test_the_sync_line_can_be_pasted(train: Train) -> None:
+    done = train("""
+        run = kiseki.init(mode="offline", id="it's a run")
+        print(run.sync_dir)
+    """)
+    (line,) = (line for line in done.err.splitlines() if "kiseki sync" in line)
+    words = shlex.split(line.partition("send it with: ")[2])
+    assert words[:2] == ["kiseki", "sync"] and done.folder / words[2] == Path(done.out.strip())

@@ -263,3 +263,14 @@ def test_a_step_beyond_all_bounds_costs_no_row(train: Train) -> None:
         (2**62, 5),
         (2**62 + 1, 6),
     ]
+
+
+def test_keys_without_end_are_not_all_named_in_warnings(train: Train) -> None:
+    done = train("""
+        kiseki.init()
+        for i in range(500):
+            kiseki.log({f"figure_{i}": object(), "i": i})
+    """)
+    assert done.status == 0
+    assert len(done.warnings) == 101 and "not named any more" in done.warnings[-1]
+    assert len(done.rows) == 500

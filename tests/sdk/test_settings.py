@@ -69,7 +69,7 @@ def test_variables_are_read(environ: dict[str, str], name: str, value: object) -
     [
         ({"project": 5}, ["project", "str", "int"]),
         ({"project": "a/b"}, ['project "a/b" may not contain "/"', 'entity="a"', 'project="b"']),
-        ({"project": ""}, ["project"]),
+        ({"id": ""}, ["id", "leave it out"]),
         ({"project": "x" * 200}, ["project", "128"]),
         ({"entity": "a#b"}, ["entity", "#"]),
         ({"id": "a/b"}, ["id", "/"]),

@@ -73,11 +73,13 @@ class Config:
             key = storable_key(raw)
             kept, written = _sanitized(key, value)
             if key in self._known:
-                if _same(self._known[key], kept):
+                known = self._known[key]
+                same = _same(known, kept)
+                if same and type(known) is type(kept):
                     continue
-                if not allowed:
+                if not same and not allowed:
                     raise ConfigError(
-                        f'config["{key}"] is {self._known[key]!r:.100} and would become {kept!r:.100}; '
+                        f'config["{key}"] is {known!r:.100} and would become {kept!r:.100}; '
                         "to change it, use config.update({...}, allow_val_change=True)"
                     )
             seen[key], stored[key] = kept, written
@@ -167,6 +169,6 @@ def _same(one: Any, other: Any) -> bool:
     if type(one) is float and type(other) is float and one != one:
         return other != other
     try:
-        return bool(one == other) and (isinstance(one, bool) == isinstance(other, bool))
+        return bool(one == other)
     except Exception:
         return one is other

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from kiseki.sdk.terminal import is_interactive, shown, warn, write
+from kiseki.sdk.terminal import is_interactive, sync_command, warn, write
 
 BOUND_S = 30.0
 BOUND_IN_A_JOB_S = 600.0
@@ -79,7 +79,7 @@ def await_upload(
         return True
     sent = 0 if upload is None else min(upload.offset, size)
     why = f" ({upload.error})" if upload is not None and upload.error else ""
-    remedy = f"kiseki sync {shown(run_dir)}"
+    remedy = sync_command(run_dir)
     warn(f"{_bytes(size - sent)} of this run are not sent yet{why}; nothing is lost: {remedy}")
     return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kiseki.sdk.run import Run
-from kiseki.sdk.terminal import say, shown
+from kiseki.sdk.terminal import say, shown, sync_command
 
 
 def greet(run: Run) -> None:
@@ -16,7 +16,7 @@ def greet(run: Run) -> None:
     url = run.url
     if run.offline:
         say(f"run {run.name} → {place} (the only copy until synced)")
-        say(f"offline; send it with: kiseki sync {place}")
+        say(f"offline; send it with: {sync_command(Path(run.sync_dir))}")
     elif run.settings.base_url:
         say(f"run {run.name} → {url}")
         say(f"kept in {place}")

@@ -17,6 +17,9 @@ from kiseki.sdk.steps import StepCounter, whole_step
 from kiseki.sdk.summary import Changes, SummaryTree, paths_of
 from kiseki.sdk.terminal import warn, warn_once
 
+MAX_LEFT_OUT = 100
+"""How many keys of values that cannot be stored are named in warnings."""
+
 
 class Recorder:
     """The one way to a run's writer in this process; it also counts the steps and folds the summary.
@@ -43,6 +46,7 @@ class Recorder:
         # None once closed, and in a forked child before its first record.
         self._writer: lane.Writer | None = writer
         self._closed = False
+        self._left_out = 0
         self._last_step: int | None = None
         self._last_time_us = 0
 
@@ -210,7 +214,13 @@ class Recorder:
 
     def _tell_skipped(self, skipped: Sequence[Skipped]) -> None:
         for one in skipped:
-            warn_once(("value", one.name, one.type_name), f'log: "{one.name:.80}" is left out: {one.why}')
+            if self._left_out >= MAX_LEFT_OUT:
+                return  # a script whose every row has a key of its own
+            key = ("value", one.name, one.type_name)
+            if warn_once(key, f'log: "{one.name:.80}" is left out: {one.why}'):
+                self._left_out += 1
+                if self._left_out == MAX_LEFT_OUT:
+                    warn("log: values of further keys that are left out are not named any more")
 
 
 def _usable_step(step: Any) -> int | None:

@@ -88,10 +88,11 @@ def resolve_settings(
         )
     values: dict[str, Any] = {}
     for setting in SETTINGS:
-        given = keywords.get(setting.name)
+        given = _unless_empty(setting.name, keywords.get(setting.name))
         label = f"init({_KEYWORDS.get(setting.name, setting.name)}=…)"
         if given is None:
-            given, label = asked.get(setting.name), f"settings.{setting.name}"
+            given = _unless_empty(setting.name, asked.get(setting.name))
+            label = f"settings.{setting.name}"
         if given is None:
             for variable in setting.variables:
                 if environ.get(variable):
@@ -100,6 +101,11 @@ def resolve_settings(
         if given is not None:
             values[setting.name] = setting.read(label, given)
     return RunSettings(**values)
+
+
+def _unless_empty(name: str, given: Any) -> Any:
+    """None for an empty entity or project, as config files and argument parsers hand them over."""
+    return None if given == "" and name in ("entity", "project") else given
 
 
 def _without_key(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,11 +30,13 @@ def warn(line: str) -> None:
         write(f"kiseki: warning: {line}\n")
 
 
-def warn_once(key: Any, line: str) -> None:
-    """Print a warning unless one with the same `key` was printed in this process."""
-    if key not in _said:
-        _said.add(key)
-        warn(line)
+def warn_once(key: Any, line: str) -> bool:
+    """Print a warning unless one with the same `key` was printed in this process; whether it was."""
+    if key in _said:
+        return False
+    _said.add(key)
+    warn(line)
+    return True
 
 
 def is_interactive() -> bool:
@@ -63,3 +65,11 @@ def shown(path: Path) -> str:
     except (OSError, ValueError):  # the current folder is gone, or another drive
         return str(path)
     return str(path) if relative.startswith(os.pardir) else os.path.join(os.curdir, relative)
+
+
+def sync_command(run_dir: Path) -> str:
+    """The line that sends a run, to be pasted into a shell from the current folder."""
+    path = shown(run_dir)
+    if not all(character.isalnum() or character in "/._-+=@," for character in path):
+        path = "'" + path.replace("'", "'\\''") + "'"  # as shlex.quote, whose import takes a millisecond
+    return f"kiseki sync {path}"
