@@ -36,8 +36,15 @@ export function decodeSeries(bytes: Uint8Array, query: Pick<SeriesQuery, "runs" 
   const run = column("run");
   const key = column("key");
   const lane = column("lane");
-  const floats = FLOATS.map((name) => Float64Array.from(column(name)));
-  const counts = COUNTS.map((name) => Uint32Array.from(column(name)));
+  // A column of one batch is an array of the right kind already; copying it would take longer than reading it.
+  const floats = FLOATS.map((name) => {
+    const values = column(name);
+    return values instanceof Float64Array ? values : Float64Array.from(values);
+  });
+  const counts = COUNTS.map((name) => {
+    const values = column(name);
+    return values instanceof Uint32Array ? values : Uint32Array.from(values);
+  });
   const out: Series[] = [];
   for (let start = 0; start < table.numRows; ) {
     let end = start + 1;

@@ -38,6 +38,7 @@ export class Plot {
   #base = document.createElement("canvas");
   #top = document.createElement("canvas");
   #lines: readonly Line[] = [];
+  #zoom: Range | null = null;
   #x: Range = [0, 1];
   #y: Range = [0, 1];
   #emphasis: string | null = null;
@@ -64,9 +65,15 @@ export class Plot {
     this.setColors();
   }
 
+  /** Whether these very lines are drawn already. */
+  shows(lines: readonly Line[], zoom: Range | null): boolean {
+    return lines === this.#lines && zoom === this.#zoom;
+  }
+
   /** Show these lines; the x range follows them unless zoomed. */
   setLines(lines: readonly Line[], zoom: Range | null): void {
     this.#lines = lines;
+    this.#zoom = zoom;
     this.#x = widened(zoom ?? xExtent(lines) ?? this.#x);
     this.#y = yRange(lines, zoom);
     this.#apply();

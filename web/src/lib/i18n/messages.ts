@@ -161,6 +161,7 @@ export const messages = {
   "tree.copy": { en: "Copy as JSON", ja: "JSON をコピー" },
   "tree.items": { en: "{n} {n|key|keys}", ja: "{n} 項目" },
   "tree.noneFound": { en: "No key or value matches.", ja: "合うキーや値はありません。" },
+  "tree.showAll": { en: "show all {n} characters", ja: "全 {n} 文字を表示" },
   "tree.search": { en: "Search in {name}", ja: "{name}を検索" },
   "unit.seconds": { en: "{n} s", ja: "{n} 秒" },
   "unknown.back": { en: "All projects", ja: "プロジェクト一覧" },
