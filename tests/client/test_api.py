@@ -56,6 +56,7 @@ def test_a_run_reads_back_as_it_was_logged(api: Api, tmp_path: Path) -> None:
     assert (run.config["lr"], run.config["big"], run.config["net"]) == (0.01, 2**60, {"layers": 3})
     assert math.isnan(run.config["nan"])
     assert run.summary["acc"] == 19.0 and run.summary["_step"] == 19
+    assert run.summary._json_dict == run.summary and type(run.summary._json_dict) is dict
     assert run.lastHistoryStep == 19
     assert run.created_at.endswith("Z") and run.created_at[4] == "-"
     assert run.state in ("running", "crashed", "no_contact")

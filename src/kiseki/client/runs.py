@@ -20,6 +20,15 @@ _SORT_KEYS = {
 }
 
 
+class RunSummary(dict[str, Any]):
+    """A run's summary, a dictionary."""
+
+    @property
+    def _json_dict(self) -> dict[str, Any]:
+        """A plain copy, under the name by which wandb's guide to exporting runs asks for it."""
+        return dict(self)
+
+
 class Run:
     """One run, as it was when it was read; `load` reads it again."""
 
@@ -75,9 +84,9 @@ class Run:
         return dict(self._document["config"])
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> RunSummary:
         """The summary: nested dicts, `_step`, `_runtime` (s) and `_timestamp` (unix s) among them."""
-        return dict(self._document["summary"])
+        return RunSummary(self._document["summary"])
 
     @property
     def notes(self) -> str | None:
