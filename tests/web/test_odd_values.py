@@ -47,7 +47,7 @@ def test_odd_keys_and_values_are_shown_as_they_are(home: Home, open_page: OpenPa
     expect(config).to_contain_text("<img src=x onerror=alert(1)>")
     expect(config).to_contain_text("[1, None]")
     expect(config.get_by_text("x" * 2000)).to_have_count(0)
-    config.get_by_role("button", name="show all 3000 characters").click()
+    config.get_by_role("button", name="show all 3,000 characters").click()
     expect(config.get_by_text("x" * 3000)).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert dialogs == []
