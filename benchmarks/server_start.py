@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from benchmarks.home import free_port, private_home, run_python
-from benchmarks.report import Bar, Report, Result, main, median
+from benchmarks.report import Bar, Report, Result, main
 
 ROUNDS = 9
 
@@ -18,7 +18,10 @@ IMPORTS = "import starlette.applications, starlette.routing, uvicorn, sqlalchemy
 
 
 def measure() -> Report:
-    """Process start to the page's last byte, in turns with process start to the end of the imports."""
+    """Process start to the page's last byte, in turns with process start to the end of the imports.
+
+    The fastest of each: a busy machine only ever adds.
+    """
     fresh, again, floor = [], [], []
     for _ in range(ROUNDS):
         with private_home() as (folder, env):
@@ -29,8 +32,8 @@ def measure() -> Report:
     return Report(
         "server_start",
         [
-            Result(what, "ms", median(again) * 1000, other, median(floor) * 1000, Bar("<=", 1.5)),
-            Result(f"{what}, new store", "ms", median(fresh) * 1000, other, median(floor) * 1000),
+            Result(what, "ms", min(again) * 1000, other, min(floor) * 1000, Bar("<=", 1.5)),
+            Result(f"{what}, new store", "ms", min(fresh) * 1000, other, min(floor) * 1000),
         ],
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from benchmarks.home import private_home, run_python
-from benchmarks.report import Bar, Report, Result, main, median
+from benchmarks.report import Bar, Report, Result, main
 
 ROWS = 100_000
 ROUNDS = 5
@@ -32,7 +32,7 @@ print(); print(json.dumps(count / t))
 
 
 def measure() -> Report:
-    """Ours and the floor in turns; wandb once, with fewer rows, for orientation."""
+    """Ours and the floor in turns, the fastest of each; wandb once, with fewer rows, for orientation."""
     ours, lines = [], []
     with private_home() as (folder, env):
         for _ in range(ROUNDS):
@@ -44,8 +44,8 @@ def measure() -> Report:
     return Report(
         "sustained",
         [
-            Result(what, "rows/s", median(ours), "JSON lines", median(lines), Bar(">=", 1.5), note),
-            Result(what, "rows/s", median(ours), "wandb offline", wandb),
+            Result(what, "rows/s", max(ours), "JSON lines", max(lines), Bar(">=", 1.5), note),
+            Result(what, "rows/s", max(ours), "wandb offline", wandb),
         ],
     )
 
