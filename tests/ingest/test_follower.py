@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 
 from kiseki.client.protocol import Part
 from kiseki.ingest import Ingest, LocalFollower, followed
+from kiseki.ingest import follower as follower_module
 from kiseki.records.kinds import State
 from kiseki.store import Store, open_store
 from kiseki.store.series import read_points
@@ -353,3 +354,20 @@ def test_a_server_that_follows_nobody_takes_what_is_sent(
     rows = derived_rows(store)
     assert ingest.rebuild().result(20) == [1]
     assert derived_rows(store) == rows
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="counts descriptors in /proc")
+def test_many_runs_share_few_descriptors(
+    root: Path, follower: LocalFollower, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "OPEN_FILES", 4)
+    for number in range(1, 31):
+        run = RunDirectory(root / f"run-20260101_000000-{number:03d}")
+        writer = run.writer(living(number, uid=f"{number:032x}", run_id=f"r{number}"))
+        writer.log_row({"loss": 1.0}, 0)
+        writer.close()
+    follower.catch_up()
+    held = [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
+    assert 0 < sum(path.endswith(".kiseki") for path in held) <= 4
+    with store.read() as connection:
+        assert connection.execute(select(func.count(), func.sum(runs.c.rows))).one() == (30, 30)

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -38,6 +39,9 @@ GRACE_SECONDS = 1.5
 ROUND_FILES = 64
 """Files that are read before the store is waited for."""
 
+OPEN_FILES = 128
+"""Files that stay open at the most: a process may have 1,024 descriptors, and users have more runs."""
+
 _log = logging.getLogger("kiseki.ingest")
 
 
@@ -57,6 +61,8 @@ class LocalFollower:
         self._seen_roots: set[Path] = set()
         self._watched: set[Path] = set()
         self._to_watch: set[Path] = set()
+        self._open: OrderedDict[FollowedFile, None] = OrderedDict()
+        """Files that may be open, the one read last at the end."""
         self._remembered: dict[str, tuple[int, int]] | None = None
         self._asking = 0
         """Questions that wait for the lock: whoever reads a long backlog lets them pass."""
@@ -253,7 +259,8 @@ class LocalFollower:
                 ready = [file for file in files if self._opened(connection, file)]
             for start in range(0, len(ready), ROUND_FILES):
                 asked: list[tuple[FollowedFile, LocalPart, Future[Answer]]] = []
-                for file in ready[start : start + ROUND_FILES]:
+                batch = ready[start : start + ROUND_FILES]
+                for file in batch:
                     try:
                         part = file.next_part()
                     except OSError:
@@ -261,7 +268,16 @@ class LocalFollower:
                     if part is not None:
                         asked.append((file, part, self._ingest.append_local(part)))
                 more += [file for file, part, answer in asked if self._answered(file, part, answer.result())]
+                self._bound_open(batch)
             return more
+
+    def _bound_open(self, read: Sequence[FollowedFile]) -> None:
+        """Close the files that were read longest ago, after these, where too many are open."""
+        for file in read:
+            self._open[file] = None
+            self._open.move_to_end(file)
+        while len(self._open) > OPEN_FILES:
+            self._open.popitem(last=False)[0].close()
 
     def _opened(self, connection: Connection, file: FollowedFile) -> bool:
         if file.header is not None:
