@@ -1,6 +1,8 @@
 import argparse
+import copy
 import dataclasses
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,3 +130,12 @@ def test_integers_of_any_size_reach_the_file(tmp_path: Path) -> None:
     local = read_run(next((tmp_path / "kiseki").glob("run-*")))
     assert local.fold.config == {"big": 10**30, "n": 1, "later": {"deep": [-(10**40)]}}
     assert local.fold.summary["count"] == 10**25
+
+
+def test_copies_keep_the_values_and_record_nothing() -> None:
+    config, written = recording()
+    config.update({"lr": 0.1, "net": {"depth": 3}})
+    for copied in (pickle.loads(pickle.dumps(config)), copy.deepcopy(config), copy.copy(config)):
+        assert copied.lr == 0.1 and copied.as_dict() == config.as_dict()
+        copied.lr = 0.2
+    assert config.lr == 0.1 and len(written) == 1

@@ -116,6 +116,20 @@ class Config:
     def __repr__(self) -> str:
         return repr(self._known)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy, in a checkpoint or an argument of a spawned process, keeps the values and records nothing.
+        return _detached, (self.as_dict(),)
+
+
+def _detached(known: dict[str, Any]) -> Config:
+    copied = Config(_discard, may_change=True)
+    copied._known.update(known)
+    return copied
+
+
+def _discard(entries: dict[str, Any]) -> None:
+    """What records the changes of a copy: nobody."""
+
 
 def as_mapping(source: Any, argument: str) -> Mapping[Any, Any]:
     """A mapping from what may hold a config; raises TypeError that names `argument` and what it takes."""
