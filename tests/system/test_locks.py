@@ -28,8 +28,8 @@ def test_lock_ends_with_its_process(tmp_path: Path) -> None:
         import sys
         from pathlib import Path
         from kiseki.system.locks import FileLock
-        assert FileLock(Path(sys.argv[1])).acquire() or True
-        lock = FileLock(Path(sys.argv[1])); lock.acquire()
+        lock = FileLock(Path(sys.argv[1]))
+        assert lock.acquire()
         print("held", flush=True); sys.stdin.read()
     """
     path = tmp_path / "lock"

@@ -1,7 +1,6 @@
 """The only writer of run data: append, seal, rebuild, and follow local run directories."""
 
-from kiseki.ingest.append import LocalPart
 from kiseki.ingest.follower import LocalFollower
 from kiseki.ingest.service import Change, Ingest
 
-__all__ = ["Change", "Ingest", "LocalFollower", "LocalPart"]
+__all__ = ["Change", "Ingest", "LocalFollower"]

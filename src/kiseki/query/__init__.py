@@ -5,19 +5,17 @@ from kiseki.query.answers import (
     Document,
     Lane,
     Project,
-    ProjectMetric,
     ProjectMetrics,
     Projects,
     Run,
     RunCount,
     RunDetail,
-    RunMetric,
     RunsPage,
 )
 from kiseki.query.errors import InvalidQuery, NotFound
 from kiseki.query.history import history_rows, sampled_history
 from kiseki.query.projects import metrics_of, projects
-from kiseki.query.runs import count_runs, run_detail, run_keys, run_path, runs_page
+from kiseki.query.runs import count_runs, run_detail, run_keys, runs_page
 from kiseki.query.series import series
 
 __all__ = [
@@ -27,13 +25,11 @@ __all__ = [
     "Lane",
     "NotFound",
     "Project",
-    "ProjectMetric",
     "ProjectMetrics",
     "Projects",
     "Run",
     "RunCount",
     "RunDetail",
-    "RunMetric",
     "RunsPage",
     "count_runs",
     "history_rows",
@@ -41,7 +37,6 @@ __all__ = [
     "projects",
     "run_detail",
     "run_keys",
-    "run_path",
     "runs_page",
     "sampled_history",
     "series",

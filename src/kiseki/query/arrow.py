@@ -17,8 +17,6 @@ _TYPES = {
     np.dtype(np.float64): nanoarrow.float64,
 }
 
-MEDIA_TYPE = "application/vnd.apache.arrow.stream"
-
 
 def arrow_stream(columns: Mapping[str, NDArray[Any]]) -> bytes:
     """Return one record batch of `columns` (u16, u32 or f64, none with nulls) as an Arrow IPC stream."""

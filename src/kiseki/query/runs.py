@@ -121,10 +121,10 @@ def run_keys(store: Store, entity: str, project: str, run_ids: Sequence[str]) ->
     return [found[run_id] for run_id in run_ids]
 
 
-def run_path(entity: str, project: str, run_id: str) -> str:
+def _run_path(entity: str, project: str, run_id: str) -> str:
     """Return the path of a run's page.
 
-    >>> run_path("ada", "digits", "a b")
+    >>> _run_path("ada", "digits", "a b")
     '/ada/digits/runs/a%20b'
     """
     return f"/{quote(entity, safe='')}/{quote(project, safe='')}/runs/{quote(run_id, safe='')}"
@@ -168,7 +168,7 @@ def _select_runs(now_us: int) -> Select[Any]:
 
 
 def _run_fields(row: Row[Any], base_url: str | None) -> dict[str, Any]:
-    page = run_path(row.entity, row.project, row.run_id)
+    page = _run_path(row.entity, row.project, row.run_id)
     return {
         "entity": row.entity,
         "project": row.project,

@@ -1,9 +1,8 @@
 """The run file: its records, how they are written and read, and the fold that makes a run of them."""
 
 from .directory import LocalRun, history, read_run
-from .fold import FOLD_VERSION, OutdatedFold, RunFold, Stamp
+from .fold import OutdatedFold, RunFold, Stamp
 from .framing import (
-    FORMAT,
     FRAME,
     MAX_PAYLOAD,
     PRELUDE_BYTES,
@@ -34,7 +33,7 @@ from .kinds import (
     key_name,
     key_path,
 )
-from .numbers import from_json, from_plain, to_json, to_plain
+from .numbers import from_json, to_json
 from .reader import (
     Batch,
     DecodedRow,
@@ -48,17 +47,14 @@ from .reader import (
     read_header,
     read_records,
 )
-from .values import RESERVED_KEYS, FlatRow, Skipped, Unstorable, flatten_row, storable_key, to_storable
+from .values import FlatRow, Skipped, Unstorable, flatten_row, storable_key, to_storable
 from .writer import RecordWriter, TooLarge, boot_ns
 
 __all__ = [
     "DATA_ROLES",
-    "FOLD_VERSION",
-    "FORMAT",
     "FRAME",
     "MAX_PAYLOAD",
     "PRELUDE_BYTES",
-    "RESERVED_KEYS",
     "SEGMENT_BYTES",
     "Batch",
     "Clock",
@@ -99,7 +95,6 @@ __all__ = [
     "flatten_row",
     "frame_bytes",
     "from_json",
-    "from_plain",
     "history",
     "key_name",
     "key_path",
@@ -110,6 +105,5 @@ __all__ = [
     "split_frames",
     "storable_key",
     "to_json",
-    "to_plain",
     "to_storable",
 ]

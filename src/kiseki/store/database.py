@@ -16,7 +16,7 @@ from kiseki.store import sqlite
 from kiseki.store.commits import QUEUE_LIMIT, CommitThread
 from kiseki.store.disk import free_bytes
 from kiseki.store.errors import StoreError, StoreFull
-from kiseki.store.schema import HEAD, bring_to_head, current_revision
+from kiseki.store.schema import bring_to_head
 from kiseki.store.tables import meta
 
 if TYPE_CHECKING:
@@ -138,9 +138,3 @@ def open_store(
         raise
     except Exception as error:
         raise StoreError(f"cannot open the store {path}: {error}") from error
-
-
-def store_revision(store: Store) -> tuple[str | None, str]:
-    """The schema revision of an open store and the one that this version makes, for `doctor`."""
-    with store.read() as connection:
-        return current_revision(connection), HEAD
