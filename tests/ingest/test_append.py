@@ -209,6 +209,13 @@ def test_a_full_disk_is_507_and_a_full_queue_503(
     assert one(ingest, part(data, of=head)).status == 200
 
 
+def test_an_append_cannot_be_taken_back_by_who_no_longer_waits(case: Case, ingest: Ingest) -> None:
+    data, head = case
+    future = ingest.append([part(data, of=head)])
+    assert not future.cancel()
+    assert [answer.status for answer in future.result(20)] == [200]
+
+
 def test_one_bad_part_does_not_hold_the_others(
     case: Case, ingest: Ingest, store: Store, tmp_path: Path
 ) -> None:

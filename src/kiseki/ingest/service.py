@@ -69,6 +69,8 @@ class Ingest:
         """Answer each part, in order, once what it brought is on disk; the future holds no exception."""
         answers: list[Answer | None] = [None] * len(parts)
         result: Future[list[Answer]] = Future()
+        # What is queued is taken whether its asker still waits or not.
+        result.set_running_or_notify_cancel()
         left = len(parts)
         if not parts:
             result.set_result([])
