@@ -51,3 +51,26 @@ def test_odd_keys_and_values_are_shown_as_they_are(home: Home, open_page: OpenPa
     expect(config.get_by_text("x" * 3000)).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert dialogs == []
+
+
+_SWEEP = """
+import kiseki
+for seed in (1, 2):
+    run = kiseki.init(project="pedestrians", name=f"resnet50-imagenet-augmented-cosine-seed{seed}")
+    run.log({"loss": seed})
+    run.finish()
+"""
+
+
+def test_long_names_keep_the_end_that_tells_them_apart(home: Home, open_page: OpenPage) -> None:
+    server = home.server()
+    home.python(_SWEEP)
+    page = open_page(server, project_path(server))
+    for seed in (1, 2):
+        name = f"resnet50-imagenet-augmented-cosine-seed{seed}"
+        link = page.get_by_role("link", name=name, exact=True)
+        expect(link).to_have_text(name)
+        row, end = link.bounding_box(), link.get_by_text(f"e-seed{seed}").bounding_box()
+        assert row is not None
+        assert end is not None
+        assert end["x"] + end["width"] <= row["x"] + row["width"] + 1
