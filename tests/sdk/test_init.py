@@ -358,3 +358,23 @@ def test_the_sync_line_can_be_pasted(train: Train) -> None:
     (line,) = (line for line in done.err.splitlines() if "kiseki sync" in line)
     words = shlex.split(line.partition("send it with: ")[2])
     assert words[:2] == ["kiseki", "sync"] and done.folder / words[2] == Path(done.out.strip())
+
+
+def test_with_no_folder_to_write_in_but_temporary_ones_the_sidecar_still_runs(
+    train: Train, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    homes = ("HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "KISEKI_DIR")
+    done = train(
+        """
+        run = kiseki.init()
+        run.log({"a": 1})
+        print(run.sync_dir)
+        """,
+        env={**dict.fromkeys(homes, "/proc/none"), "TMPDIR": str(temporary)},
+    )
+    (folder,) = temporary.iterdir()
+    assert Path(done.out.strip()).is_relative_to(folder) and folder.stat().st_mode & 0o777 == 0o700
+    assert not any("no process beside this one" in line for line in done.warnings), done.err
+    assert any((folder / "spool").iterdir())

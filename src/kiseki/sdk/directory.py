@@ -42,9 +42,15 @@ def runs_folder(root: Path) -> Path:
 
 
 def fallback_root() -> Path:
-    """Where runs go when the asked folder cannot be written: a folder of this user among temporary files."""
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    return Path(os.environ.get("TMPDIR") or "/tmp", f"kiseki-{user}")
+    """Where runs go when the asked folder cannot be written: a folder of this user among temporary files.
+
+    It is made here, for this user alone: the sidecar's spool may have to lie in it too, and must be private.
+    """
+    user = os.geteuid() if hasattr(os, "geteuid") else 0
+    folder = Path(os.environ.get("TMPDIR") or "/tmp", f"kiseki-{user}")
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700)
+    return folder
 
 
 def working_folder() -> str:

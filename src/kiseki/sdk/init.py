@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +151,7 @@ def _begin(settings: RunSettings, config: Mapping[Any, Any]) -> Run:
 def _open(root: Path, header: Header) -> tuple[Path | None, lane.Writer | None]:
     """The run's directory and writer; elsewhere where `root` takes neither, else none."""
     trouble = ""
-    for place in (root, fallback_root()):
+    for place in _places(root):
         try:
             run_dir = make_run_dir(place, header.run_id, time.time())
             writer = lane.open_writer(run_dir, header, warn)
@@ -163,6 +163,11 @@ def _open(root: Path, header: Header) -> tuple[Path | None, lane.Writer | None]:
         return run_dir, writer
     warn(f"{trouble}, nor any other folder: this run is not recorded, and the training goes on")
     return None, None
+
+
+def _places(root: Path) -> Iterator[Path]:
+    yield root
+    yield fallback_root()  # which makes that folder, so only when it is needed
 
 
 def _replaced(settings: RunSettings, mode: str) -> RunSettings:
