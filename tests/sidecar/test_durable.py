@@ -84,3 +84,24 @@ def test_what_is_due_is_flushed_at_the_end(tmp_path: Path) -> None:
     flush.grew(path, 1)
     flush.close()
     assert flush.covers(path, 1)
+
+
+def test_a_file_forgotten_in_the_very_moment_ends_nothing(
+    durable: tuple[Durability, list[str]], tmp_path: Path, wait_until: Wait
+) -> None:
+    flush, _ = durable
+
+    class ForgottenFirst(dict[Path, int]):
+        """The main thread forgets the last file between the look whether there is one and taking it."""
+
+        def popitem(self) -> tuple[Path, int]:
+            flush._grown = {}
+            return dict[Path, int]().popitem()
+
+    flush._grown = ForgottenFirst()
+    flush.grew(tmp_path / "forgotten", 1)
+    wait_until(lambda: type(flush._grown) is dict)
+    path = tmp_path / "w.kiseki"
+    path.write_bytes(b"x")
+    flush.grew(path, 1)
+    wait_until(lambda: flush.covers(path, 1))

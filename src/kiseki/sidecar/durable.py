@@ -57,8 +57,11 @@ class Durability:
             self._flush_grown()
 
     def _flush_grown(self) -> None:
-        while self._grown:
-            path, size = self._grown.popitem()
+        while True:
+            try:
+                path, size = self._grown.popitem()
+            except KeyError:  # Empty; asked beforehand, `forget` may come between.
+                return
             try:
                 new = path not in self._flushed
                 _flush(path, whole=new)
