@@ -371,3 +371,29 @@ def test_many_runs_share_few_descriptors(
     assert 0 < sum(path.endswith(".kiseki") for path in held) <= 4
     with store.read() as connection:
         assert connection.execute(select(func.count(), func.sum(runs.c.rows))).one() == (30, 30)
+
+
+def test_a_folder_of_runs_that_was_removed_and_made_anew_is_watched_again(
+    root: Path, follower: LocalFollower, store: Store, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "SCAN_SECONDS", 3600.0)
+
+    def record(number: int) -> None:
+        run = RunDirectory(root / f"run-20260101_000000-{number}")
+        run.writer(living(number, uid=f"{number:032x}", run_id=f"r{number}")).close()
+
+    def count(*conditions: Any) -> int:
+        with store.read() as connection:
+            return int(
+                connection.execute(select(func.count()).select_from(runs).where(*conditions)).scalar_one()
+            )
+
+    follower.start()
+    record(1)
+    wait_until(lambda: count() == 1)
+    shutil.rmtree(root)
+    wait_until(lambda: count(runs.c.source_gone) == 1)
+    root.mkdir()
+    for number in (2, 3, 4):
+        record(number)
+        wait_until(lambda number=number: count() == number)

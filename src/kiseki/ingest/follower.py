@@ -200,7 +200,9 @@ class LocalFollower:
                     if path.name not in directory.files:
                         self._look(path.parent, surely=True)
                 elif path in self._seen_roots:
+                    # It went away (its watch with it, though one may be there anew), or events were lost.
                     self._seen_roots.discard(path)
+                    self._watched.discard(path)
                     self._list(path)
                 elif path.parent in self._seen_roots and path.is_dir():
                     self._consider(path)
