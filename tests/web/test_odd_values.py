@@ -18,7 +18,8 @@ run = kiseki.init(
     config=config | {"long": "x" * 3000},
 )
 for i in range(30):
-    run.log({"huge": 1.7e308 * (-1) ** i, "tiny": 5e-324 * i, "big": 2**62 + i, "close": 2.0**60 + 300 * i, "flag": i % 2 == 0})
+    row = {"huge": 1.7e308 * (-1) ** i, "tiny": 5e-324 * i, "flag": i % 2 == 0}
+    run.log(row | {"big": 2**62 + i, "close": 2.0**60 + 300 * i})
     row = {"😀/🎉": i, "k" * 3000: i, "<b>": i, "a,b": i}
     run.log(row | {"all_nan": math.nan, "sometimes": None if i % 2 else i, "never": None})
 run.finish()

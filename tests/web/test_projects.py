@@ -47,6 +47,7 @@ def test_an_address_without_a_page_says_so(twelve: Stage, open_page: OpenPage) -
     expect(page.get_by_text("There is no project nobody/nothing here")).to_be_visible()
     page = open_page(twelve.server, f"{twelve.project}/runs/none")
     expect(page.get_by_text("There is no run none here")).to_be_visible()
+    expect(page.get_by_text("It appears once its data reach this server")).to_be_visible()
     page = open_page(twelve.server, "/a/b/c/d/e")
     expect(page.get_by_text("There is no page at this address")).to_be_visible()
     page.get_by_role("link", name="All projects").click()

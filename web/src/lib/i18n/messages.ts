@@ -95,6 +95,7 @@ export const messages = {
   "run.id": { en: "id", ja: "ID" },
   "run.jobType": { en: "job type", ja: "ジョブ種別" },
   "run.missing": { en: "There is no run {name} here", ja: "実行 {name} はありません" },
+  "run.missingHow": { en: "It appears once its data reach this server.", ja: "データがこのサーバーに届くと現れます。" },
   "run.notes": { en: "Notes", ja: "メモ" },
   "run.noContact": {
     en: "Nothing heard from its machine; it goes on by itself once it is heard again.",
