@@ -21,7 +21,9 @@ class Bar(msgspec.Struct, frozen=True):
         return ratio <= self.value if self.op == "<=" else ratio >= self.value
 
     def __str__(self) -> str:
-        return f"{'≤' if self.op == '<=' else '≥'} {self.value:g}×"
+        part = round(1 / self.value)
+        value = f"1/{part}" if part > 1 and abs(part * self.value - 1) < 1e-9 else f"{self.value:g}×"
+        return f"{'≤' if self.op == '<=' else '≥'} {value}"
 
 
 class Result(msgspec.Struct, frozen=True):
