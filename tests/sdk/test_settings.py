@@ -68,6 +68,7 @@ def test_variables_are_read(environ: dict[str, str], name: str, value: object) -
     ("keywords", "words"),
     [
         ({"project": 5}, ["project", "str", "int"]),
+        ({"entity": "api"}, ['entity may not be "api"', "another name"]),
         ({"project": "a/b"}, ['project "a/b" may not contain "/"', 'entity="a"', 'project="b"']),
         ({"id": ""}, ["id", "leave it out"]),
         ({"project": "x" * 200}, ["project", "128"]),

@@ -155,6 +155,7 @@ def test_no_points_are_a_table_without_rows(user: Any, tmp_path: Path) -> None:
         ({"runs": ["run1"], "keys": ["v"], "min": 2, "max": 1}, "min"),
         ({"runs": "run1", "keys": ["v"]}, "runs"),
         ({"keys": ["v"]}, "runs"),
+        ({"runs": ["run1"] * 1001, "keys": ["v"] * 100}, "100000 series"),
     ],
 )
 def test_senseless_questions_are_400(user: Any, tmp_path: Path, question: dict[str, Any], named: str) -> None:

@@ -21,6 +21,9 @@ XAxis = Literal["_step", "_runtime", "_timestamp"]
 MAX_BUCKETS: Final = 10_000
 """Most buckets a series."""
 
+MAX_SERIES: Final = 100_000
+"""Most series an answer: runs times keys."""
+
 
 def series(
     store: Store,
@@ -37,7 +40,7 @@ def series(
     one), `x_first`, `x_last` f64, `count` u32, `min`, `max`, `sum`, `first`, `last` f64 (of the `count`
     finite points; NaN, sum 0, where there is none), `nan`, `pinf`, `ninf` u32; ordered by (run, key,
     lane, x). x is a step, seconds since the run's start, or unix seconds; `x_min` and `x_max` are
-    inclusive. Raises InvalidQuery for a range or a number of buckets that cannot be cut.
+    inclusive. Raises InvalidQuery for a range or a number of buckets that cannot be cut, or too many series.
     """
     # NumPy and Arrow take 0.1 s to load, which a server's first answer does not wait for.
     import numpy as np
@@ -46,6 +49,10 @@ def series(
     from kiseki.query.buckets import bucket_points
 
     _check(x_min, x_max, buckets)
+    if len(run_pks) * len(keys) > MAX_SERIES:
+        raise InvalidQuery(
+            f"{len(run_pks)} runs × {len(keys)} keys are more than {MAX_SERIES} series; ask for fewer at once"
+        )
     places: list[tuple[int, int, int]] = []
     points: list[Points] = []
     for run, run_pk in enumerate(run_pks):

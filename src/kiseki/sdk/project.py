@@ -9,6 +9,8 @@ from pathlib import Path
 UNCATEGORIZED = "uncategorized"
 FORBIDDEN = frozenset("/\\#?%:")
 MAX_NAME = 128
+# Their pages would lie where a server keeps its interface and its app.
+RESERVED_ENTITIES = frozenset({"api", "assets"})
 
 
 def default_project() -> str:
@@ -28,7 +30,8 @@ def default_project() -> str:
 
 def default_entity() -> str:
     """The OS user's name."""
-    return _allowed(user_name()) or "user"
+    name = _allowed(user_name())
+    return f"user-{name}" if name in RESERVED_ENTITIES else name or "user"
 
 
 def user_name() -> str:
@@ -49,6 +52,8 @@ def check_name(argument: str, name: str) -> None:
     """Raise ValueError where `name` cannot be a project, an entity or a run's id."""
     if not name or name in (".", ".."):
         raise ValueError(f'{argument} may not be "{name}"; give it a name or leave it out')
+    if argument == "entity" and name in RESERVED_ENTITIES:
+        raise ValueError(f'entity may not be "{name}": a server needs that address itself; use another name')
     wrong = next((character for character in name if character in FORBIDDEN or ord(character) < 32), None)
     if wrong is not None:
         parts = name.split("/")
