@@ -368,7 +368,7 @@ def test_many_runs_share_few_descriptors(
         writer.close()
     follower.catch_up()
     held = [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
-    assert 0 < sum(path.endswith(".kiseki") for path in held) <= 4
+    assert 0 < sum(path.startswith(f"{root.resolve()}/") for path in held) <= 4
     with store.read() as connection:
         assert connection.execute(select(func.count(), func.sum(runs.c.rows))).one() == (30, 30)
 
