@@ -306,6 +306,8 @@ class RecordWriter:
             raise ValueError(f"{self.path} is closed")
         if self._unsettled:
             self._settle()
+        # Until `_end_call`: no row takes the short way past a call that an exception cut short.
+        self._room_until = 0
         self._unsettled = True
         if self._waiting or self._dropped:
             self._flush()
