@@ -127,4 +127,4 @@ def _curves(config: dict[str, Any], source: random.Random) -> Iterator[dict[str,
 
 
 if __name__ == "__main__":
-    _train({**_RUNS[5], "learning_rate": 0.003}, int(time.time()), pause_s=_LIVE_SECONDS / _STEPS)
+    _train({**_RUNS[5], "learning_rate": 0.003}, int(time.time()) % 1000, pause_s=_LIVE_SECONDS / _STEPS)
