@@ -181,15 +181,7 @@ def test_keywords_without_effect_warn_once(train: Train) -> None:
                         force=True, reinit=True, mode="offline")
     """)
     assert done.status == 0, done.err
-    named = (
-        "resume",
-        "resume_from",
-        "fork_from",
-        "save_code",
-        "tensorboard",
-        "sync_tensorboard",
-        "monitor_gym",
-    )
+    named = ("resume", "resume_from", "fork_from", "tensorboard", "sync_tensorboard", "monitor_gym")
     assert len(done.warnings) == len(named)
     assert all(any(f"init({name})" in line for line in done.warnings) for name in named)
 

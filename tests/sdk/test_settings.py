@@ -8,18 +8,21 @@ from kiseki.sdk.settings import SETTINGS, RunSettings, Settings, resolve_setting
 
 
 def test_the_table_and_the_struct_name_the_same_settings() -> None:
-    assert [setting.name for setting in SETTINGS] == sorted(
-        RunSettings.__struct_fields__, key=[setting.name for setting in SETTINGS].index
-    )
+    derived = {"recording"}
+    assert {setting.name for setting in SETTINGS} == set(RunSettings.__struct_fields__) - derived
     assert all(setting.meaning.endswith(".") for setting in SETTINGS)
 
 
 def test_no_variable_of_another_company_names_a_host_or_a_key() -> None:
     foreign = {v for setting in SETTINGS for v in setting.variables if not v.startswith("KISEKI_")}
     assert foreign == {
+        "WANDB_CONSOLE",
         "WANDB_DIR",
+        "WANDB_DISABLE_CODE",
         "WANDB_DISABLED",
+        "WANDB_DISABLE_GIT",
         "WANDB_ENTITY",
+        "WANDB_IGNORE_GLOBS",
         "WANDB_JOB_TYPE",
         "WANDB_MODE",
         "WANDB_NAME",
@@ -121,3 +124,72 @@ def test_settings_take_any_name(workdir: Path, capsys: pytest.CaptureFixture[str
     assert run.name == "n"
     assert run.disabled
     assert "start_method" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("keywords", "settings", "environ", "chosen"),
+    [
+        ({}, None, {}, {}),
+        ({"save_code": False}, None, {"KISEKI_SAVE_CODE": "true"}, {"save_code": (False, "init")}),
+        ({}, {"save_code": True}, {"WANDB_SAVE_CODE": "false"}, {"save_code": (True, "settings")}),
+        (
+            {},
+            None,
+            {"WANDB_DISABLE_CODE": "true"},
+            {"save_code": (False, "environment"), "diff": (False, "environment")},
+        ),
+        (
+            {"save_code": True},
+            None,
+            {"WANDB_DISABLE_CODE": "true"},
+            {"save_code": (True, "init"), "diff": (False, "environment")},
+        ),
+        (
+            {},
+            {"save_code": True, "disable_code": True},
+            {},
+            {"save_code": (False, "settings"), "diff": (False, "settings")},
+        ),
+        ({}, {"console": "off"}, {}, {"console": (False, "settings")}),
+        ({}, None, {"WANDB_CONSOLE": "wrap"}, {"console": (True, "environment")}),
+        ({}, None, {"WANDB_DISABLE_GIT": "1"}, {"git": (False, "environment")}),
+        ({}, {"save_diff": False}, {}, {"diff": (False, "settings")}),
+        ({}, {"x_save_requirements": False}, {}, {"requirements": (False, "settings")}),
+        (
+            {},
+            {"x_disable_stats": True, "x_stats_sampling_interval": 5},
+            {},
+            {"system_interval": (0.0, "settings")},
+        ),
+        (
+            {},
+            {"x_stats_sampling_interval": 0.5},
+            {"KISEKI_X_DISABLE_STATS": "1"},
+            {"system_interval": (0.5, "settings")},
+        ),
+    ],
+)
+def test_what_the_user_chose_to_record_is_kept_with_its_source(
+    keywords: dict[str, Any], settings: Any, environ: dict[str, str], chosen: dict[str, Any]
+) -> None:
+    assert resolve_settings(keywords, settings, environ).recording == chosen
+
+
+@pytest.mark.parametrize("value", ["0.05", "4000", "-1", "soon"])
+def test_an_interval_outside_its_range_is_named_with_it(value: str) -> None:
+    with pytest.raises(ValueError, match="KISEKI_X_STATS_SAMPLING_INTERVAL takes"):
+        resolve_settings({}, None, {"KISEKI_X_STATS_SAMPLING_INTERVAL": value})
+
+
+def test_patterns_of_files_to_leave_out_are_a_list() -> None:
+    assert resolve_settings({}, None, {"WANDB_IGNORE_GLOBS": "*.tmp, a/*"}).ignore_globs == ("*.tmp", "a/*")
+    assert resolve_settings({}, {"ignore_globs": ["*.tmp"]}, {}).ignore_globs == ("*.tmp",)
+
+
+def test_save_code_false_of_init_wins_and_says_nothing(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KISEKI_SAVE_CODE", "true")
+    with kiseki.init(save_code=False, mode="offline") as run:
+        assert run.settings.recording["save_code"] == (False, "init")
+    assert "save_code" not in capsys.readouterr().err

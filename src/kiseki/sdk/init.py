@@ -79,7 +79,6 @@ def init(
             "resume": resolved.resume != "never",
             "resume_from": resume_from,
             "fork_from": fork_from,
-            "save_code": resolved.save_code,
             "tensorboard": tensorboard,
             "sync_tensorboard": sync_tensorboard,
             "monitor_gym": monitor_gym,

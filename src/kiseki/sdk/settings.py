@@ -14,8 +14,11 @@ from msgspec import Struct
 
 from kiseki.sdk.project import check_name
 from kiseki.sdk.terminal import warn_once
+from kiseki.system.recording import MAX_INTERVAL_S
 
 MAX_TAG = 64
+MIN_OWN_INTERVAL_S = 0.1
+CONSOLE_MODES = ("auto", "off", "wrap", "redirect", "wrap_raw", "wrap_emu")
 
 
 class RunSettings(Struct, frozen=True, kw_only=True):
@@ -36,11 +39,21 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     root_dir: str | None = None
     reinit: str = "return_previous"
     resume: str = "never"
-    save_code: bool = False
+    console: str = "auto"
+    save_code: bool | None = None
+    disable_code: bool = False
+    disable_git: bool = False
+    save_diff: bool | None = None
+    x_save_requirements: bool = True
+    x_disable_stats: bool = False
+    x_stats_sampling_interval: float | None = None
+    ignore_globs: tuple[str, ...] = ()
     allow_val_change: bool = False
     silent: bool = False
     quiet: bool = False
     finish_timeout: float | None = None
+    recording: dict[str, tuple[bool | float, str]] = {}
+    """What the user chose to record or not, with its source: see `kiseki.system.recording`."""
 
     def __repr__(self) -> str:
         values = _without_key({name: getattr(self, name) for name in self.__struct_fields__})
@@ -87,20 +100,40 @@ def resolve_settings(
             ("settings", *unknown), f"settings without effect in this version: {', '.join(sorted(unknown))}"
         )
     values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
     for setting in SETTINGS:
+        source = "init"
         given = _unless_empty(setting.name, keywords.get(setting.name))
         label = f"init({_KEYWORDS.get(setting.name, setting.name)}=…)"
         if given is None:
+            source = "settings"
             given = _unless_empty(setting.name, asked.get(setting.name))
             label = f"settings.{setting.name}"
         if given is None:
+            source = "environment"
             for variable in setting.variables:
                 if environ.get(variable):
                     given, label = environ[variable], variable
                     break
         if given is not None:
             values[setting.name] = setting.read(label, given)
-    return RunSettings(**values)
+            sources[setting.name] = source
+    return RunSettings(**values, recording=_recording(values, sources))
+
+
+def _recording(values: Mapping[str, Any], sources: Mapping[str, str]) -> dict[str, tuple[bool | float, str]]:
+    """The choices of what is recorded, by the names of `kiseki.system.recording`, each with its source.
+
+    Where two settings speak of one thing, that of the higher source wins; of equal ones, that which is off.
+    """
+    said: list[tuple[str, bool | float, str]] = []
+    for name, value in values.items():
+        for choice, chosen in _CHOICES[name](value) if name in _CHOICES else ():
+            said.append((choice, chosen, sources[name]))
+    found: dict[str, tuple[bool | float, str]] = {}
+    for choice, chosen, source in sorted(said, key=lambda each: (_RANK[each[2]], bool(each[1]))):
+        found.setdefault(choice, (chosen, source))
+    return found
 
 
 def _unless_empty(name: str, given: Any) -> Any:
@@ -154,6 +187,22 @@ def _seconds(label: str, value: Any) -> float:
     if not seconds >= 0:
         raise ValueError(f"{label} takes a number of seconds, not {value!r:.50}")
     return seconds
+
+
+def _interval(label: str, value: Any) -> float:
+    seconds = _seconds(label, value)
+    if 0 < seconds < MIN_OWN_INTERVAL_S or seconds > MAX_INTERVAL_S:
+        allowed = f"0 (off) or {MIN_OWN_INTERVAL_S:g} to {MAX_INTERVAL_S:g} seconds"
+        raise ValueError(f"{label} takes {allowed}, not {value!r:.50}")
+    return seconds
+
+
+def _globs(label: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [glob.strip() for glob in value.split(",")]
+    if not isinstance(value, (Sequence, set, frozenset)) or isinstance(value, bytes):
+        raise TypeError(f"{label} takes a list of str, not {type(value).__name__} {value!r:.50}")
+    return tuple(dict.fromkeys(_text(label, glob) for glob in value if glob))
 
 
 def _tags(label: str, value: Any) -> tuple[str, ...]:
@@ -251,6 +300,41 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "save_code", _flag, ("KISEKI_SAVE_CODE", "WANDB_SAVE_CODE"), "Whether to keep the script's code."
     ),
+    Setting(
+        "console",
+        _choice({name: name for name in CONSOLE_MODES}),
+        ("KISEKI_CONSOLE", "WANDB_CONSOLE"),
+        "How output is recorded: auto, redirect (descriptors too), wrap (Python only) or off.",
+    ),
+    Setting(
+        "disable_code",
+        _flag,
+        ("KISEKI_DISABLE_CODE", "WANDB_DISABLE_CODE"),
+        "Keep no code: neither the script nor the diff.",
+    ),
+    Setting(
+        "disable_git", _flag, ("KISEKI_DISABLE_GIT", "WANDB_DISABLE_GIT"), "Record nothing of git, no diff."
+    ),
+    Setting("save_diff", _flag, ("KISEKI_SAVE_DIFF",), "Whether to keep the diff of uncommitted changes."),
+    Setting(
+        "x_save_requirements",
+        _flag,
+        ("KISEKI_X_SAVE_REQUIREMENTS",),
+        "Whether to keep the list of installed packages.",
+    ),
+    Setting("x_disable_stats", _flag, ("KISEKI_X_DISABLE_STATS",), "Record no system metrics."),
+    Setting(
+        "x_stats_sampling_interval",
+        _interval,
+        ("KISEKI_X_STATS_SAMPLING_INTERVAL",),
+        "Seconds between two samples of the system metrics; 0 is off.",
+    ),
+    Setting(
+        "ignore_globs",
+        _globs,
+        ("KISEKI_IGNORE_GLOBS", "WANDB_IGNORE_GLOBS"),
+        "Patterns of files in run.dir that are not uploaded; in the environment separated by commas.",
+    ),
     Setting("allow_val_change", _flag, (), "Whether config keys may change once set."),
     Setting("silent", _flag, ("KISEKI_SILENT", "WANDB_SILENT"), "Print nothing to the terminal."),
     Setting("quiet", _flag, ("KISEKI_QUIET", "WANDB_QUIET"), "Print warnings only."),
@@ -258,6 +342,17 @@ SETTINGS: tuple[Setting, ...] = (
         "finish_timeout", _seconds, ("KISEKI_FINISH_TIMEOUT",), "Seconds that finish waits for the upload."
     ),
 )
+_RANK = {"init": 0, "settings": 1, "environment": 2}
+_CHOICES: Mapping[str, Callable[[Any], Sequence[tuple[str, bool | float]]]] = {
+    "console": lambda mode: [("console", mode != "off")],
+    "save_code": lambda on: [("save_code", on)],
+    "disable_code": lambda off: [("save_code", False), ("diff", False)] if off else [],
+    "disable_git": lambda off: [("git", not off)],
+    "save_diff": lambda on: [("diff", on)],
+    "x_save_requirements": lambda on: [("requirements", on)],
+    "x_disable_stats": lambda off: [("system_interval", 0.0)] if off else [],
+    "x_stats_sampling_interval": lambda seconds: [("system_interval", seconds)],
+}
 _NAMES = frozenset(setting.name for setting in SETTINGS)
 _KEYWORDS = {
     "run_id": "id",
