@@ -2,6 +2,7 @@
 export const messages = {
   "action.clear": { en: "Clear", ja: "消去" },
   "action.copy": { en: "Copy", ja: "コピー" },
+  "action.reload": { en: "Reload the page", ja: "ページを再読み込み" },
   "action.retry": { en: "Retry", ja: "再試行" },
   "axis._runtime": { en: "relative time", ja: "経過時間" },
   "axis._step": { en: "step", ja: "ステップ" },
@@ -104,6 +105,7 @@ export const messages = {
   "run.nothing": { en: "Nothing recorded.", ja: "記録はありません。" },
   "run.os": { en: "system", ja: "OS" },
   "run.overview": { en: "Overview", ja: "概要" },
+  "run.partFailed": { en: "{name} could not be loaded", ja: "「{name}」を読み込めませんでした" },
   "run.python": { en: "Python", ja: "Python" },
   "run.reason": { en: "reason", ja: "理由" },
   "run.recorded": { en: "Recorded", ja: "記録された情報" },

@@ -2,7 +2,7 @@
 export type Route =
   | { page: "projects" }
   | { page: "project"; entity: string; project: string; view: "workspace" | "runs" }
-  | { page: "run"; entity: string; project: string; run: string; tab: "overview" | "charts" }
+  | { page: "run"; entity: string; project: string; run: string; tab: string }
   | { page: "unknown" };
 
 /** Read a route from an address; `base` is the path of `<base href>`, with its slash at the end. */
@@ -20,8 +20,7 @@ export function parseRoute(url: URL, base: string): Route {
     return { page: "project", entity: entity!, project: project!, view };
   }
   if (parts.length === 4 && runs === "runs") {
-    const tab = url.searchParams.get("tab") === "charts" ? "charts" : "overview";
-    return { page: "run", entity: entity!, project: project!, run: run!, tab };
+    return { page: "run", entity: entity!, project: project!, run: run!, tab: url.searchParams.get("tab") ?? "overview" };
   }
   return { page: "unknown" };
 }
@@ -32,8 +31,8 @@ const part = encodeURIComponent;
 export const links = {
   projects: (): string => basePath(),
   project: (entity: string, project: string): string => `${basePath()}${part(entity)}/${part(project)}`,
-  run: (entity: string, project: string, run: string, tab?: "charts"): string =>
-    `${links.project(entity, project)}/runs/${part(run)}${tab ? `?tab=${tab}` : ""}`,
+  run: (entity: string, project: string, run: string, tab = "overview"): string =>
+    `${links.project(entity, project)}/runs/${part(run)}${tab === "overview" ? "" : `?tab=${part(tab)}`}`,
 };
 
 /** A list as one parameter of the address; its items may hold anything. */
