@@ -52,3 +52,21 @@ def test_progress_outlives_its_pointer_until_it_is_cleared(tmp_path: Path) -> No
         "error": None,
         "url": None,
     }
+
+
+def test_a_pointer_says_how_the_training_was_started(tmp_path: Path) -> None:
+    told = {
+        **_POINTER,
+        "project": "p",
+        "cwd": "/a folder/日本",
+        "program": "/not utf-8 \udc80/train.py",
+        "sys_path": ["/a", ""],
+        "recording": {"console": [False, "init"], "system_interval": [2.5, "environment"]},
+        "ignore_globs": ["*.ckpt"],
+    }
+    (tmp_path / "wa.json").write_text(json.dumps(told))
+    (pointer,) = Spool(tmp_path).pointers()
+    assert (pointer.project, pointer.cwd, pointer.program) == ("p", told["cwd"], told["program"])
+    assert pointer.sys_path == ("/a", "")
+    assert pointer.recording == {"console": (False, "init"), "system_interval": (2.5, "environment")}
+    assert pointer.ignore_globs == ("*.ckpt",)

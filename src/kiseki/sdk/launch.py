@@ -72,11 +72,18 @@ class Sidecar:
             "pid_ns": header.pid_ns,
             "run_dir": str(run_dir),
             "writer": header.writer,
-            "cwd": working_folder(),
-            "prefix": sys.prefix,
-            "sys_path": sys.path,
             "mode": header.mode,
             "base_url": self._settings.base_url,
+            "entity": header.entity,
+            "project": header.project,
+            "run_id": header.run_id,
+            "cwd": working_folder(),
+            "prefix": sys.prefix,
+            "sys_path": [entry for entry in sys.path if isinstance(entry, str)],
+            "executable": sys.executable or "",
+            "program": _entry_script(),
+            "recording": self._settings.recording,
+            "ignore_globs": self._settings.ignore_globs,
         }
         write_atomically(self.spool / f"{header.writer}.json", json.dumps(pointer), mode=0o600)
         self.ensure()
@@ -164,6 +171,14 @@ def _credential(settings: RunSettings) -> str | None:
     if settings.api_key or not settings.base_url:
         return settings.api_key
     return find_key(settings.base_url)
+
+
+def _entry_script() -> str:
+    """Absolute path of the script that Python was started with, "" where there is none (a notebook, `-c`)."""
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    if not isinstance(file, str) or not os.path.isfile(file):
+        return ""
+    return os.path.abspath(file)
 
 
 def _import_path() -> str:

@@ -8,7 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from kiseki.sidecar.loop import LINGER_S, Sidecar, log
+from kiseki.sidecar.log import log
+from kiseki.sidecar.loop import LINGER_S, Sidecar
 from kiseki.sidecar.spool import Spool
 
 _NICENESS = 5

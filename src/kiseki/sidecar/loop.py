@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import select
-import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -12,6 +10,7 @@ from typing import Final
 from kiseki.sidecar.death import Deaths
 from kiseki.sidecar.durable import Durability
 from kiseki.sidecar.follow import RunFollow, WriterFollow
+from kiseki.sidecar.log import log
 from kiseki.sidecar.spool import Pointer, Progress, Spool
 from kiseki.sidecar.upload import Server
 from kiseki.system.watch import DirectoryWatch
@@ -26,7 +25,6 @@ _CLOSING_S: Final = 10.0
 _PROGRESS_S: Final = 0.2
 _QUIET_S: Final = 0.5
 _LOOK_S: Final = 1.0
-_LOG_BYTES: Final = 256 * 1024
 
 
 class Sidecar:
@@ -229,14 +227,3 @@ class Sidecar:
         elif growth:
             seconds = min(seconds, 0.2)
         return bool(poll.poll(seconds * 1000))
-
-
-def log(line: str) -> None:
-    """Write one line to stderr, which the training pointed at the spool's log; the log is kept short."""
-    try:
-        if os.fstat(2).st_size > _LOG_BYTES:
-            os.ftruncate(2, 0)
-        sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
-        sys.stderr.flush()
-    except OSError:
-        pass

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Container
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -24,6 +26,18 @@ class Pointer(msgspec.Struct, frozen=True):
     writer: str
     mode: str = "online"
     base_url: str | None = None
+    entity: str = ""
+    project: str = ""
+    run_id: str = ""
+    cwd: str = ""
+    prefix: str = ""
+    sys_path: tuple[str, ...] = ()
+    executable: str = ""
+    program: str = ""
+    """Absolute path of the script that the training was started with, "" where there is none."""
+    recording: dict[str, tuple[Any, str]] = {}
+    """What this run's `init`, `settings=` or environment set of the recording settings: value and source."""
+    ignore_globs: tuple[str, ...] = ()
 
     @property
     def process(self) -> ProcessId:
@@ -47,7 +61,6 @@ class Progress(msgspec.Struct, frozen=True):
     url: str | None = None
 
 
-_pointer_decoder = msgspec.json.Decoder(Pointer)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -76,8 +89,9 @@ class Spool:
         for name in self._names():
             if not name.endswith(".json") or name.removesuffix(".json") in known:
                 continue
-            with contextlib.suppress(OSError, msgspec.DecodeError):
-                pointer = _pointer_decoder.decode((self.folder / name).read_bytes())
+            with contextlib.suppress(OSError, ValueError, msgspec.ValidationError):
+                # The standard library's: a path that is no UTF-8 is spelled with lone surrogates.
+                pointer = msgspec.convert(json.loads((self.folder / name).read_bytes()), Pointer)
                 if name == f"{pointer.writer}.json":
                     found.append(pointer)
         return found
