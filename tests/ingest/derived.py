@@ -22,6 +22,7 @@ _OF_THE_SERVER = {
     "updated_us",
     "shown_state",
     "fold",
+    "fold_facts",
     "run_pk",
     "writer_pk",
 }
@@ -50,9 +51,12 @@ def derived_rows(store: Store) -> dict[str, list[dict[str, Any]]]:
             return sorted(found, key=lambda plain: repr(sorted(plain.items())))
 
         result = {table.name: rows_of(table) for table in (runs, writers, chunks, metrics, run_values)}
-        folds = connection.execute(select(runs.c.uid, runs.c.fold)).all()
+        folds = connection.execute(select(runs.c.uid, runs.c.fold, runs.c.fold_facts)).all()
     result["folds"] = sorted(
-        ({"run": uid, "fold": repr(_unordered(decode(fold)))} for uid, fold in folds),
+        (
+            {"run": uid, "fold": repr(_unordered(decode(fold))), "facts": repr(_unordered(decode(facts or b"\xc0")))}
+            for uid, fold, facts in folds
+        ),
         key=lambda fold: str(fold["run"]),
     )
     return result

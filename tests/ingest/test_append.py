@@ -21,7 +21,7 @@ from kiseki.records.framing import frame_bytes
 from kiseki.records.kinds import Config, Edit, Environment, State
 from kiseki.store import Store, open_store
 from kiseki.store.series import read_points
-from kiseki.store.tables import journal, liveness, metrics, raw, run_values, runs, writers
+from kiseki.store.tables import DERIVED_VERSION, journal, liveness, metrics, raw, run_values, runs, writers
 
 from .conftest import UID, RunDirectory, cut, header, part, send
 
@@ -384,6 +384,6 @@ def test_rows_of_an_older_version_are_made_again_at_the_start(
     wait_until(lambda: rows_in(store) == 400)
     with store.read() as connection:
         assert connection.scalars(select(metrics.c.key)).all() == ["acc", "loss"]
-        assert connection.execute(select(runs.c.version)).scalar_one() == 1
+        assert connection.execute(select(runs.c.version)).scalar_one() == DERIVED_VERSION
     ingest.close()
     store.close()

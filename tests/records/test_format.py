@@ -18,10 +18,12 @@ from tests.records import second_reader
 
 from kiseki.records import (
     Config,
+    Console,
     Damaged,
     DecodedRow,
     Edit,
     Environment,
+    File,
     Header,
     Incomplete,
     MetricRule,
@@ -61,6 +63,8 @@ records = st.one_of(
         Summary, st.just(0), st.lists(st.tuples(st.lists(keys, min_size=1, max_size=2), values), max_size=2)
     ),
     st.builds(Environment, st.just(0), st.dictionaries(keys, values, max_size=2)),
+    st.builds(Console, st.just(0), st.integers(0, 2), st.binary(max_size=20)),
+    st.builds(File, st.just(0), keys, st.none() | st.just("ab" * 32), st.integers(0, 2**60)),
     st.builds(Edit, st.just(0), st.dictionaries(keys, values, max_size=2)),
     st.builds(MetricRule, st.just(0), st.dictionaries(keys, values, max_size=2)),
     st.builds(State, st.just(0), st.just("finished"), st.integers(0, 255)),
@@ -239,7 +243,10 @@ def test_the_golden_file_reads_as_ever() -> None:
         ("DecodedRow", 2000, [1, ["loss", "acc"], [math.inf, -0.0]]),
         ("DecodedRow", 3000, [2, ["loss", ("val", "acc"), "note"], [1, None, "höher"]]),
         ("DecodedRow", 4000, [2, ["acc"], [True]]),
-        ("Other", 4500, ["a line of console"]),
+        ("Other", 4500, ["a kind of a later version"]),
+        ("Console", 4510, [1, b" 10%|#\r\x1b[31m\xff\n"]),
+        ("File", 4520, ["code/träin.py", "ab" * 32, 1234, 1_700_000_000_000_000_000]),
+        ("File", 4530, ["gone.txt", None, 0, 0]),
         ("Clock", 5_000_000, [1_700_000_005_000_000_000]),
         ("Summary", 5_001_000, [[(["best", "acc"], 0.25)], [["loss"]]]),
         ("Gap", 5_002_000, [7, "No space left on device"]),
@@ -276,6 +283,8 @@ def test_unknown_kinds_and_extra_fields_are_skipped_over() -> None:
         b"\x95\x01\xff\x00\x91\xa1a\x91\x01",  # a time before the header
         b"\x95\x01\x00\x00\x91\xa1a\xa1b",  # values that are a string
         b"\x93\x02\x00\x01",  # a config that is no map
+        b"\x94\x05\x00\x01\xa1x",  # a console that is text, not bytes
+        b"\x93\x06\x00\x01",  # a file whose path is a number
         b"\x95\x01\x00\x00\x91\xa0\x91\x01",  # a key without a name
         b"\x95\x01\x00\x00\x91\x90\x91\x01",  # an empty path
         b"\x95\x01\x00\x00\x92\x00\x00\x92\x01\x01",  # a key that is there twice

@@ -19,14 +19,26 @@ def url_of(folder: Path) -> str:
 
 
 def schema_of(path: Path) -> dict[str, set[str]]:
-    """Each table's and index's definition, as the set of its lines: their order is of no meaning."""
+    """Each table's columns and constraints and each index, as the set of their definitions: the order in
+    which revisions added them is of no meaning.
+    """
     with sqlite3.connect(path) as connection:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-    return {
-        name: {line.strip().rstrip(",") for line in sql.splitlines()}
-        for name, sql in rows
-        if name != "alembic_version"
-    }
+    return {name: set(definitions(sql)) for name, sql in rows if name != "alembic_version"}
+
+
+def definitions(sql: str) -> list[str]:
+    """The parts of a CREATE statement between its outer parentheses, and what stands around these."""
+    before, _, rest = sql.partition("(")
+    inside, _, after = rest.rpartition(")")
+    parts, depth = [""], 0
+    for sign in inside:
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        if sign == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [" ".join(part.replace('"', "").split()) for part in (before, *parts, after)]
 
 
 def test_a_fresh_store_has_the_schema_that_the_revisions_make(tmp_path: Path) -> None:

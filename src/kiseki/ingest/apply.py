@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from kiseki.ingest.metrics import add_block
 from kiseki.ingest.state import RunState, WriterState
 from kiseki.records.framing import Damaged
+from kiseki.records.kinds import stream_of
 from kiseki.store.blocks import BlockDecoder, Decoded
 from kiseki.store.columns import Block, Ints
 from kiseki.store.source import read_source
@@ -32,10 +33,13 @@ def apply_bytes(
         state.fold.apply_rows(header, group)
     for entry in decoded.batch.others:
         state.fold.apply(header, entry.offset, entry.record, entry.time_us)
+    stream = stream_of(header.role)
+    known = state.metrics.setdefault(stream, {})
     offsets, stamps = _stamps(decoded, header.wall_ns // 1000)
     for block in decoded.blocks:
         low, high = (int(i) for i in np.searchsorted(offsets, [block.start, block.end]))
-        state.dirty_metrics |= add_block(state.metrics, block, stamps[low:high], header.writer)
+        changed = add_block(known, block, stamps[low:high], header.writer)
+        state.dirty_metrics.update((stream, key) for key in changed)
     if writer.decoder is not None:
         writer.segment, writer.segment_offset = writer.decoder.segment, writer.decoder.segment_offset
     tails.extend(writer.pk, decoded.blocks, writer.sealed_to)

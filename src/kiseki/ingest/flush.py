@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, update
+from sqlalchemy import Connection, Update, bindparam, delete, update
 
 from kiseki.ingest.state import RunState, now_us
 from kiseki.ingest.values import Value, leaves
@@ -13,7 +14,6 @@ from kiseki.store.tables import DERIVED_VERSION, metrics, run_values, runs, writ
 from kiseki.store.upsert import upsert
 
 _RUN_COLUMNS = (
-    "name",
     "state",
     "shown_state",
     "exit_code",
@@ -24,14 +24,7 @@ _RUN_COLUMNS = (
     "updated_us",
     "host",
     "user",
-    "command",
-    "notes",
-    "tags",
-    "grp",
-    "job_type",
-    "config",
     "summary",
-    "environment",
     "last_step",
     "rows",
     "at",
@@ -40,12 +33,31 @@ _RUN_COLUMNS = (
     "fold",
     "version",
 )
-# Built once: on a small append, making the statement costs more than running it.
-_update_run = (
-    update(runs)
-    .where(runs.c.id == bindparam("pk"))
-    .values({name: bindparam(f"new_{name}", type_=runs.c[name].type) for name in _RUN_COLUMNS})
+# What is said once or seldom, and may be large.
+_FACT_COLUMNS = (
+    "name",
+    "command",
+    "notes",
+    "tags",
+    "grp",
+    "job_type",
+    "config",
+    "environment",
+    "fold_facts",
 )
+
+
+def _update_of(columns: Sequence[str]) -> Update:
+    return (
+        update(runs)
+        .where(runs.c.id == bindparam("pk"))
+        .values({name: bindparam(f"new_{name}", type_=runs.c[name].type) for name in columns})
+    )
+
+
+# Built once: on a small append, making the statement costs more than running it.
+_update_run = _update_of(_RUN_COLUMNS)
+_update_whole_run = _update_of((*_RUN_COLUMNS, *_FACT_COLUMNS))
 _update_writer = (
     update(writers)
     .where(writers.c.id == bindparam("pk"))
@@ -69,19 +81,33 @@ _update_writer = (
 
 
 def flush(connection: Connection, state: RunState) -> None:
-    """Write a run's row, its changed writers, metrics and values; its `at` grows by one."""
+    """Write a run's row, its changed writers, metrics and values; its `at` grows by one.
+
+    Config, environment and the like are encoded and written only where they changed since they were written.
+    """
     rows = [writer.row() for writer in state.writers.values() if writer.dirty]
     if rows:
         connection.execute(_update_writer, rows)
     state.at += 1
     row = run_row(state)
-    connection.execute(_update_run, {"pk": state.pk, **{f"new_{name}": row[name] for name in _RUN_COLUMNS}})
+    statement = _update_run
+    if state.written_facts != state.fold.facts_revision:
+        statement = _update_whole_run
+        row |= _facts_row(state)
+        state.config_values = dict(leaves(row["config"], "config"))
+    elif state.config_values is None:
+        state.config_values = dict(leaves(state.fold.config, "config"))
+    connection.execute(statement, {"pk": state.pk, **{f"new_{name}": value for name, value in row.items()}})
     upsert(
         connection,
         metrics,
-        [state.metrics[key].row(state.pk, key) for key in sorted(state.dirty_metrics)],
+        [
+            state.metrics[stream][key].row(state.pk, stream, key)
+            for stream, key in sorted(state.dirty_metrics)
+        ],
     )
-    _write_values(connection, state, row["config"], row["summary"])
+    _write_values(connection, state, {**state.config_values, **dict(leaves(row["summary"], "summary"))})
+    state.written_facts = state.fold.facts_revision
     for writer in state.writers.values():
         writer.dirty = False
     state.dirty_metrics.clear()
@@ -89,9 +115,8 @@ def flush(connection: Connection, state: RunState) -> None:
 
 
 def run_row(state: RunState) -> dict[str, Any]:
-    """The columns of `runs` that follow from the records, and what ingest itself keeps there."""
+    """The columns of `runs` that may change with every append, by the records and what ingest knows."""
     fold, face = state.fold, state.face()
-    environment = fold.environment
     started_us = fold.started_us
     if fold.state != "running":
         state.shown = fold.state
@@ -102,7 +127,6 @@ def run_row(state: RunState) -> dict[str, Any]:
         if writer.damage is not None
     ]
     return {
-        "name": fold.name or state.run_id,
         "state": fold.state,
         "shown_state": state.shown,
         "exit_code": fold.exit_code,
@@ -113,14 +137,7 @@ def run_row(state: RunState) -> dict[str, Any]:
         "updated_us": now_us(),
         "host": face.host if face is not None else None,
         "user": face.user if face is not None else None,
-        "command": _command(environment),
-        "notes": fold.notes,
-        "tags": fold.tags,
-        "grp": fold.group,
-        "job_type": fold.job_type,
-        "config": fold.config,
         "summary": fold.summary,
-        "environment": environment,
         "last_step": fold.last_step,
         "rows": fold.rows,
         "at": state.at,
@@ -131,6 +148,22 @@ def run_row(state: RunState) -> dict[str, Any]:
     }
 
 
+def _facts_row(state: RunState) -> dict[str, Any]:
+    fold = state.fold
+    environment = fold.environment
+    return {
+        "name": fold.name or state.run_id,
+        "command": _command(environment),
+        "notes": fold.notes,
+        "tags": fold.tags,
+        "grp": fold.group,
+        "job_type": fold.job_type,
+        "config": fold.config,
+        "environment": environment,
+        "fold_facts": fold.facts_to_bytes(),
+    }
+
+
 def _command(environment: dict[str, Any]) -> str | None:
     argv = environment.get("command")
     if isinstance(argv, list) and argv:
@@ -138,13 +171,8 @@ def _command(environment: dict[str, Any]) -> str | None:
     return argv if isinstance(argv, str) else None
 
 
-def _write_values(
-    connection: Connection, state: RunState, config: dict[str, Any], summary: dict[str, Any]
-) -> None:
+def _write_values(connection: Connection, state: RunState, values: dict[str, Value]) -> None:
     """Bring the run's rows of `run_values` up to date, touching those that changed."""
-    values: dict[str, Value] = {}
-    values.update(leaves(config, "config"))
-    values.update(leaves(summary, "summary"))
     gone = [key for key in state.values if key not in values]
     if gone:
         connection.execute(

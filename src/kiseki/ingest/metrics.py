@@ -53,11 +53,12 @@ class MetricState:
             state.last_stamp = (row.last_us, row.last_writer, row.last_offset)
         return state
 
-    def row(self, run_pk: int, key: str) -> dict[str, Any]:
+    def row(self, run_pk: int, stream: str, key: str) -> dict[str, Any]:
         """The row of the table `metrics`."""
         last_us, last_writer, last_offset = self.last_stamp or (None, None, None)
         return {
             "run_pk": run_pk,
+            "stream": stream,
             "key": key,
             "type": self.type or "any",
             "points": self.points,

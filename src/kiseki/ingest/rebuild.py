@@ -61,7 +61,7 @@ class Rebuild:
         made_run.at, made_run.shown, made_run.source_gone = live.at, live.shown, live.source_gone
         made_run.values = live.values
         connection.execute(delete(metrics).where(metrics.c.run_pk == live.pk))
-        made_run.dirty_metrics = set(made_run.metrics)
+        made_run.mark_all_metrics()
         return made_run
 
     def _writer(self, writer: WriterState) -> WriterState:
@@ -112,7 +112,7 @@ def refold(connection: Connection, state: RunState) -> None:
             apply_bytes(connection, tails, state, fresh, data, at)
             at += len(data)
         writer.decoder = fresh.decoder
-    state.dirty_metrics = set(state.metrics)
+    state.mark_all_metrics()
     state.touch()
 
 

@@ -78,19 +78,28 @@ class RunState:
         self.uid = uid
         self.fold = RunFold()
         self.writers: dict[str, WriterState] = {}
-        self.metrics: dict[str, MetricState] = {}
+        self.metrics: dict[str, dict[str, MetricState]] = {}
+        """By stream and key."""
         self.values: dict[str, Value] = {}
+        self.config_values: dict[str, Value] | None = None
+        """Those of `values` that are the config's; None where they are not known yet."""
+        self.written_facts: int | None = None
+        """The fold's `facts_revision` that the row holds; None where that is not known."""
         self.at = 0
         self.shown = "running"
         self.source_gone = False
         self.dirty = False
-        self.dirty_metrics: set[str] = set()
+        self.dirty_metrics: set[tuple[str, str]] = set()
 
     def touch(self, writer: WriterState | None = None) -> None:
         """Mark the run, and one of its writers, as changed."""
         self.dirty = True
         if writer is not None:
             writer.dirty = True
+
+    def mark_all_metrics(self) -> None:
+        """Have every metric written with the next commit."""
+        self.dirty_metrics = {(stream, key) for stream, known in self.metrics.items() for key in known}
 
     def face(self) -> Header | None:
         """The header that speaks for the run: the primary lane's first writer's, else the first of any."""
@@ -243,11 +252,12 @@ def _load(connection: Connection, uid: str) -> RunState | None:
             dead=found.dead_us is not None,
         )
     for found in connection.execute(select(metrics).where(metrics.c.run_pk == row.id)):
-        state.metrics[found.key] = MetricState.of_row(found)
+        state.metrics.setdefault(found.stream, {})[found.key] = MetricState.of_row(found)
     for found in connection.execute(select(run_values).where(run_values.c.run_pk == row.id)):
         state.values[found.key] = Value(found.num, found.txt, found.type)
     try:
-        state.fold = RunFold.from_bytes(row.fold or b"")
+        state.fold = RunFold.from_bytes(row.fold or b"", row.fold_facts)
+        state.written_facts = None if row.fold_facts is None else state.fold.facts_revision
     except OutdatedFold:
         from kiseki.ingest.rebuild import refold
 

@@ -15,11 +15,18 @@ from .framing import (
     split_frames,
 )
 from .kinds import (
+    CONSOLE_BYTES,
+    CONSOLE_STREAMS,
     DATA_ROLES,
+    DEFAULT_STREAM,
+    SIDECAR,
+    SYSTEM_STREAM,
     Clock,
     Config,
+    Console,
     Edit,
     Environment,
+    File,
     Gap,
     Header,
     Key,
@@ -32,6 +39,7 @@ from .kinds import (
     Written,
     key_name,
     key_path,
+    stream_of,
 )
 from .numbers import from_json, to_json
 from .reader import (
@@ -51,19 +59,26 @@ from .values import FlatRow, Skipped, Unstorable, flatten_row, storable_key, to_
 from .writer import RecordWriter, TooLarge, boot_ns
 
 __all__ = [
+    "CONSOLE_BYTES",
+    "CONSOLE_STREAMS",
     "DATA_ROLES",
+    "DEFAULT_STREAM",
     "FRAME",
     "MAX_PAYLOAD",
     "PRELUDE_BYTES",
     "SEGMENT_BYTES",
+    "SIDECAR",
+    "SYSTEM_STREAM",
     "Batch",
     "Clock",
     "Config",
+    "Console",
     "Damaged",
     "DecodedRow",
     "Edit",
     "Entry",
     "Environment",
+    "File",
     "FlatRow",
     "Follower",
     "Frames",
@@ -104,6 +119,7 @@ __all__ = [
     "read_run",
     "split_frames",
     "storable_key",
+    "stream_of",
     "to_json",
     "to_storable",
 ]

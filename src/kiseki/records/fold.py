@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from .kinds import (
     DATA_ROLES,
+    DEFAULT_STREAM,
     Config,
     Edit,
     Environment,
@@ -20,10 +21,11 @@ from .kinds import (
     big_int,
     key_path,
     read_extension,
+    stream_of,
 )
 from .reader import DecodedRow, Record, RowGroup
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 """Stamped on a persisted fold; another version is made again from the records."""
 
 Stamp: TypeAlias = tuple[int, str, int]
@@ -68,7 +70,31 @@ class _LastRow(Struct, frozen=True, array_like=True):
     step: int
 
 
-class _Persisted(Struct, frozen=True, array_like=True):
+class _Moving(Struct, frozen=True, array_like=True):
+    """What changes with every row."""
+
+    version: int
+    origins: dict[str, _Origin]
+    endings: dict[str, _Ending]
+    summary: list[tuple[tuple[str, ...], _Cell]]
+    last_row: _LastRow | None
+    last_step: int | None
+    rows: int
+    dropped: int
+
+
+class _Facts(Struct, frozen=True, array_like=True):
+    """What is said once or seldom, and may be large."""
+
+    version: int
+    config: dict[str, _Cell]
+    fields: dict[str, _Cell]
+    environment: dict[str, tuple[bool, _Cell]]
+
+
+class _First(Struct, frozen=True, array_like=True):
+    """The one piece that version 1 kept; of the environment only the record that won."""
+
     version: int
     origins: dict[str, _Origin]
     endings: dict[str, _Ending]
@@ -82,7 +108,10 @@ class _Persisted(Struct, frozen=True, array_like=True):
     dropped: int
 
 
-_decode = msgspec.msgpack.Decoder(_Persisted, ext_hook=read_extension).decode
+_decode_moving = msgspec.msgpack.Decoder(_Moving, ext_hook=read_extension).decode
+_decode_facts = msgspec.msgpack.Decoder(_Facts, ext_hook=read_extension).decode
+_decode_first = msgspec.msgpack.Decoder(_First, ext_hook=read_extension).decode
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class RunFold:
@@ -94,17 +123,19 @@ class RunFold:
 
     def __init__(self) -> None:
         self.rows = 0
-        """How many rows were logged, all lanes together."""
+        """How many rows were logged, all lanes together; those of the system stream are not counted."""
         self.last_step: int | None = None
         """The highest step of any row; None without rows."""
         self.dropped = 0
         """How many records are missing by the gap records that say so."""
+        self.facts_revision = 0
+        """Grows whenever config, fields or environment change."""
         self._origins: dict[str, _Origin] = {}
         self._endings: dict[str, _Ending] = {}
         self._config: dict[str, _Cell] = {}
         self._summary: dict[tuple[str, ...], _Cell] = {}
         self._fields: dict[str, _Cell] = {}
-        self._environment: tuple[bool, _Cell] | None = None
+        self._environment: dict[str, tuple[bool, _Cell]] = {}
         self._last_row: _LastRow | None = None
 
     def see(self, header: Header) -> None:
@@ -124,8 +155,10 @@ class RunFold:
         self.see(header)
         stamp = (header.wall_ns // 1000 + record.t, header.writer, index)
         if isinstance(record, DecodedRow):
-            self._apply_row(stamp, record, record.step, 1)
+            if stream_of(header.role) == DEFAULT_STREAM:
+                self._apply_row(stamp, record, record.step, 1)
         elif isinstance(record, Config):
+            self.facts_revision += 1
             for key, value in record.set.items():
                 _put(self._config, key, _Cell(stamp, True, value))
             for key in record.delete:
@@ -136,13 +169,12 @@ class RunFold:
             for path in record.delete:
                 _put(self._summary, tuple(path), _Cell(stamp, False, None))
         elif isinstance(record, Edit):
+            self.facts_revision += 1
             for field, value in record.set.items():
                 _put(self._fields, field, _Cell(stamp, True, value))
         elif isinstance(record, Environment):
-            candidate = (self._origins[header.writer].primary, _Cell(stamp, True, record.info))
-            known = self._environment
-            if known is None or (known[0], known[1].stamp) < (candidate[0], stamp):
-                self._environment = candidate
+            self.facts_revision += 1
+            self._apply_environment(stamp, record, self._origins[header.writer].primary)
         elif isinstance(record, Gap):
             self.dropped += record.dropped
         elif isinstance(record, State):
@@ -151,7 +183,7 @@ class RunFold:
     def apply_rows(self, header: Header, group: RowGroup) -> None:
         """Apply all rows of a group at once; equal to applying them one by one."""
         self.see(header)
-        if not group.steps:
+        if not group.steps or stream_of(header.role) != DEFAULT_STREAM:
             return
         last = group.row(-1)
         stamp = (header.wall_ns // 1000 + last.t, header.writer, group.offsets[-1])
@@ -207,8 +239,9 @@ class RunFold:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Command, Python and machine, by the newest record about them, of the primary lane if it has one."""
-        return deepcopy(self._environment[1].value) if self._environment is not None else {}
+        """Command, Python, machine, …: each key by its newest record, of a primary lane if one has it."""
+        ordered = sorted(self._environment.items(), key=lambda item: (not item[1][0], item[1][1].stamp))
+        return {key: deepcopy(cell.value) for key, (_, cell) in ordered}
 
     @property
     def started_us(self) -> int | None:
@@ -245,16 +278,13 @@ class RunFold:
         return None if ending is None or ending.state == "running" else ending.state
 
     def to_bytes(self) -> bytes:
-        """The fold as bytes, for `from_bytes`."""
-        return msgspec.msgpack.encode(
-            _Persisted(
+        """What changes with every row, as bytes; with `facts_to_bytes` it is all that `from_bytes` needs."""
+        return _encode(
+            _Moving(
                 FOLD_VERSION,
                 self._origins,
                 self._endings,
-                _storable(self._config),
                 list(_storable(self._summary).items()),
-                _storable(self._fields),
-                self._environment and (self._environment[0], _storable({0: self._environment[1]})[0]),
                 self._last_row,
                 self.last_step,
                 self.rows,
@@ -262,20 +292,40 @@ class RunFold:
             )
         )
 
+    def facts_to_bytes(self) -> bytes:
+        """Config, fields and environment as bytes; they change only with `facts_revision`."""
+        environment = {key: (primary, _kept(cell)) for key, (primary, cell) in self._environment.items()}
+        return _encode(_Facts(FOLD_VERSION, _storable(self._config), _storable(self._fields), environment))
+
     @classmethod
-    def from_bytes(cls, data: bytes) -> RunFold:
-        """The fold that `to_bytes` was called on. Raises OutdatedFold for that of another version."""
+    def from_bytes(cls, data: bytes, facts: bytes | None) -> RunFold:
+        """The fold that `to_bytes` and `facts_to_bytes` were called on, or one that version 1 kept whole.
+
+        Raises OutdatedFold for that of another version.
+        """
+        fold = cls()
+        kept: _Moving | _First
+        said: _Facts | None = None
         try:
-            kept = _decode(data)
+            if facts is None:
+                kept = first = _decode_first(data)
+                fold._config, fold._fields = first.config, first.fields
+                if first.environment is not None:
+                    primary, cell = first.environment
+                    fold._environment = {
+                        key: (primary, _Cell(cell.stamp, True, value)) for key, value in cell.value.items()
+                    }
+            else:
+                kept, said = _decode_moving(data), _decode_facts(facts)
+                fold._config, fold._fields, fold._environment = said.config, said.fields, said.environment
         except msgspec.MsgspecError as error:
             raise OutdatedFold(str(error)) from error
-        if kept.version != FOLD_VERSION:
+        versions = {kept.version} if said is None else {kept.version, said.version}
+        if versions != {1 if said is None else FOLD_VERSION}:
             raise OutdatedFold(f"fold of version {kept.version}, this one is {FOLD_VERSION}")
-        fold = cls()
         fold.rows, fold.dropped, fold.last_step = kept.rows, kept.dropped, kept.last_step
-        fold._origins, fold._endings, fold._config = kept.origins, kept.endings, kept.config
-        fold._summary, fold._fields = dict(kept.summary), kept.fields
-        fold._environment, fold._last_row = kept.environment, kept.last_row
+        fold._origins, fold._endings = kept.origins, kept.endings
+        fold._summary, fold._last_row = dict(kept.summary), kept.last_row
         return fold
 
     def _apply_row(self, stamp: Stamp, last: DecodedRow, highest_step: int, rows: int) -> None:
@@ -286,6 +336,13 @@ class RunFold:
             self._last_row = _LastRow(stamp, last.time_us, last.step)
         for key, value in zip(last.shape.keys, last.values, strict=True):
             _put(self._summary, key_path(key), _Cell(stamp, True, value))
+
+    def _apply_environment(self, stamp: Stamp, record: Environment, primary: bool) -> None:
+        for key, value in record.info.items():
+            known = self._environment.get(key)
+            if known is None or (known[0], known[1].stamp) < (primary, stamp):
+                self._environment.pop(key, None)
+                self._environment[key] = (primary, _Cell(stamp, True, value))
 
     def _apply_state(self, writer: str, stamp: Stamp, record: State, time_us: int) -> None:
         target = record.writer or writer
@@ -343,7 +400,11 @@ def _plant(tree: dict[str, Any], path: tuple[str, ...], cell: _Cell) -> None:
 
 
 def _storable(cells: dict[Any, _Cell]) -> dict[Any, _Cell]:
-    return {key: _Cell(cell.stamp, cell.present, _with_extensions(cell.value)) for key, cell in cells.items()}
+    return {key: _kept(cell) for key, cell in cells.items()}
+
+
+def _kept(cell: _Cell) -> _Cell:
+    return _Cell(cell.stamp, cell.present, _with_extensions(cell.value))
 
 
 def _with_extensions(value: Any) -> Any:

@@ -19,6 +19,18 @@ ROW = 1
 DATA_ROLES = ("train", "import")
 """The roles of writers that hold a run's own data, and so its state."""
 
+SIDECAR = "sidecar"
+"""The role of the writer beside the training: its rows are the run's system stream."""
+
+DEFAULT_STREAM, SYSTEM_STREAM = "", "system"
+"""What the training logged, and what its sidecar measured: rows of two kinds that never meet."""
+
+CONSOLE_STREAMS = {0: "note", 1: "stdout", 2: "stderr"}
+"""What the numbers in console records mean; a note is Kiseki's own word."""
+
+CONSOLE_BYTES = 64 * 1024
+"""Most bytes of one console record."""
+
 
 class Header(Struct, frozen=True):
     """Who wrote a file, where, and when it began: frame 0 of every run file, a map."""
@@ -78,8 +90,29 @@ class MetricRule(Struct, frozen=True, array_like=True, tag=4):
     body: dict[str, Any] = {}
 
 
+class Console(Struct, frozen=True, array_like=True, tag=5):
+    """Bytes that were written to the terminal, cut anywhere; `stream` is one of `CONSOLE_STREAMS`."""
+
+    t: int
+    stream: int
+    data: bytes
+
+
+class File(Struct, frozen=True, array_like=True, tag=6):
+    """A file below the run directory's `files/`, as it was when it was hashed; without a digest, removed.
+
+    `path` has `/` between its parts; `digest` is the SHA-256 in hexadecimal, `size` in bytes.
+    """
+
+    t: int
+    path: str
+    digest: str | None = None
+    size: int = 0
+    mtime_ns: int = 0
+
+
 class Environment(Struct, frozen=True, array_like=True, tag=12):
-    """What the run was started with: command line, Python, machine."""
+    """What the run was started with and on: each top-level key replaces the one before."""
 
     t: int
     info: dict[str, Any] = {}
@@ -135,13 +168,17 @@ class Other(Struct, frozen=True):
     fields: list[Any]
 
 
-Written: TypeAlias = Row | Config | Summary | MetricRule | Environment | State | Edit | Clock | Gap | Segment
+Written: TypeAlias = (
+    Row | Config | Summary | MetricRule | Console | File | Environment | State | Edit | Clock | Gap | Segment
+)
 """What can be written as it is."""
 
 KINDS: dict[int, type[Struct]] = {
     2: Config,
     3: Summary,
     4: MetricRule,
+    5: Console,
+    6: File,
     12: Environment,
     13: State,
     14: Edit,
@@ -153,6 +190,15 @@ KINDS: dict[int, type[Struct]] = {
 
 BIG_INT = 1
 """MessagePack extension type of an integer beyond 64 bits: signed two's complement, big-endian."""
+
+
+def stream_of(role: str) -> str:
+    """The stream that the rows of writers of this role belong to.
+
+    >>> stream_of("train"), stream_of("sidecar")
+    ('', 'system')
+    """
+    return SYSTEM_STREAM if role == SIDECAR else DEFAULT_STREAM
 
 
 def key_name(key: Key) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 from kiseki.store.errors import StoreError
 from kiseki.store.tables import metadata
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/versions`; a test holds it to that."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-DERIVED_VERSION = 1
+DERIVED_VERSION = 2
 """Stamp of the code that makes derived rows; a row with a lower one is made again by `Ingest.rebuild`."""
 
 
@@ -115,7 +115,9 @@ runs = Table(
     Column("source_gone", Boolean, nullable=False, default=False),
     Column("damage", Text),
     Column("deleted_us", BigInteger),
+    # Of the fold, what changes with every row, and what is said seldom and may be large.
     Column("fold", LargeBinary),
+    Column("fold_facts", LargeBinary),
     Column("version", Integer, nullable=False, default=DERIVED_VERSION),
     UniqueConstraint("project_id", "run_id"),
     Index("ix_runs_project_id_created_us", "project_id", "created_us"),
@@ -155,6 +157,9 @@ writers = Table(
     Column("ended", Boolean, nullable=False, default=False),
     Column("damage", Text),
     Column("version", Integer, nullable=False, default=DERIVED_VERSION),
+    # The terminal that the console's bytes before `sealed_to` leave behind, and how many lines lie in blocks.
+    Column("console", LargeBinary),
+    Column("console_lines", BigInteger, nullable=False, default=0, server_default=text("0")),
     UniqueConstraint("uid", "writer"),
     Index("ix_writers_run_pk", "run_pk"),
     Index("ix_writers_unsealed", "id", sqlite_where=text('"sealed_to" < "offset"')),
@@ -225,6 +230,8 @@ metrics = Table(
     "metrics",
     metadata,
     Column("run_pk", ForeignKey("runs.id"), primary_key=True),
+    # "": what the training logged; "system": what the sidecar measured.
+    Column("stream", String, primary_key=True, default=""),
     Column("key", Text, primary_key=True),
     # f64, i64, bool, str; any where values of several types were logged.
     Column("type", String, nullable=False),
@@ -246,6 +253,62 @@ metrics = Table(
     Column("last_offset", BigInteger),
     Column("version", Integer, nullable=False, default=DERIVED_VERSION),
     sqlite_with_rowid=False,
+)
+
+console_blocks = Table(
+    "console_blocks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_pk", ForeignKey("runs.id"), nullable=False),
+    Column("writer_pk", ForeignKey("writers.id"), nullable=False),
+    # Lines of the console that can change no more: which of the writer's blocks, and its first line.
+    Column("block", Integer, nullable=False),
+    Column("first_line", BigInteger, nullable=False),
+    Column("lines", Integer, nullable=False),
+    Column("first_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("version", Integer, nullable=False, default=DERIVED_VERSION),
+    UniqueConstraint("writer_pk", "block"),
+)
+
+file_versions = Table(
+    "file_versions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_pk", ForeignKey("runs.id"), nullable=False),
+    Column("writer_pk", ForeignKey("writers.id"), nullable=False),
+    # The byte of the file record's frame.
+    Column("offset", BigInteger, nullable=False),
+    Column("path", Text, nullable=False),
+    # SHA-256 of the content in hexadecimal; null where the file was removed.
+    Column("digest", String(64)),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    # The record's time in the one total order.
+    Column("stamp_us", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False, default=DERIVED_VERSION),
+    UniqueConstraint("writer_pk", "offset"),
+    Index("ix_file_versions_run_pk_path", "run_pk", "path"),
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    # What lies whole in the blob store, by its SHA-256 in hexadecimal.
+    Column("digest", String(64), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    # Of a project; of the server itself where both are "".
+    Column("entity", String, primary_key=True),
+    Column("project", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("value", JsonText, nullable=False),
 )
 
 run_values = Table(
