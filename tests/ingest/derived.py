@@ -54,7 +54,11 @@ def derived_rows(store: Store) -> dict[str, list[dict[str, Any]]]:
         folds = connection.execute(select(runs.c.uid, runs.c.fold, runs.c.fold_facts)).all()
     result["folds"] = sorted(
         (
-            {"run": uid, "fold": repr(_unordered(decode(fold))), "facts": repr(_unordered(decode(facts or b"\xc0")))}
+            {
+                "run": uid,
+                "fold": repr(_unordered(decode(fold))),
+                "facts": repr(_unordered(decode(facts or b"\xc0"))),
+            }
             for uid, fold, facts in folds
         ),
         key=lambda fold: str(fold["run"]),
