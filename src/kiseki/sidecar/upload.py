@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
 from typing import Final
 
 from kiseki.client.transport import HttpTransport
 from kiseki.client.uploader import Upload, Uploader
 from kiseki.sidecar.follow import WriterFollow
+from kiseki.sidecar.keys import Keys
 from kiseki.sidecar.spool import Progress
-from kiseki.system.credentials import find_key
 
 BATCH_S: Final = 0.1
 """Appends to one server are this far apart, so that a busy run sends many rows in each."""
@@ -25,7 +23,7 @@ class Server:
 
     def __init__(self, base_url: str) -> None:
         """Raises ValueError where `base_url` is no URL."""
-        self._keys = _Keys(base_url)
+        self._keys = Keys(base_url)
         self._transport = HttpTransport(base_url, self._keys.first(), timeout=_TIMEOUT_S)
         self.uploader = Uploader(self._transport, find_key=self._keys.other)
         self.uploads: list[Upload] = []
@@ -91,22 +89,3 @@ class Server:
     def close(self) -> None:
         """Close the connection."""
         self._transport.close()
-
-
-class _Keys:
-    """The keys that may be meant for a server: the environment's, and what `login` or `up` wrote since."""
-
-    def __init__(self, base_url: str) -> None:
-        self._sources: list[Callable[[], str | None]] = [
-            lambda: os.environ.get("KISEKI_API_KEY") or None,
-            lambda: find_key(base_url),
-        ]
-
-    def first(self) -> str | None:
-        """The first key there is."""
-        return next((key for source in self._sources if (key := source())), None)
-
-    def other(self) -> str | None:
-        """The next key to try after one was refused."""
-        self._sources.reverse()
-        return self.first()
