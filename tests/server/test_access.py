@@ -45,6 +45,7 @@ def test_server_tells_a_stranger_only_what_it_is(stranger: Any, user: Any, insta
         "protocol": [1, 1],
         "authenticated": False,
         "local": False,
+        "store": None,
     }
     assert user.get("/api/v1/server")["authenticated"] is True
 

@@ -19,6 +19,7 @@ from kiseki.app.instance import Instance, create_instance
 from kiseki.app.listening import LOOPBACK, listen, local_url, outside_url, own_names
 from kiseki.app.settings import normal_base_path, read_environment
 from kiseki.server.auth import link_token, new_key
+from kiseki.server.settings import publish_policy, recording_policy
 from kiseki.store.tables import api_keys
 from kiseki.system.credentials import LocalServer, announce_server, withdraw_server
 from kiseki.system.owner import Owner, OwnerLock, read_owner
@@ -94,6 +95,8 @@ def _serve_on(
         own_address=not inside,
         local_key=key,
     )
+    if local_roots:
+        publish_policy(recording_policy(instance.store))
     try:
         with _found_by_others(lock, local_url(host, port), key, instance.store.server_id):
             server = _Server(instance)

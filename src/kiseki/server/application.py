@@ -9,7 +9,22 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kiseki.server import append, history, info, keys, live, openapi, pages, projects, runs, series, session
+from kiseki.server import (
+    append,
+    blobs,
+    files,
+    history,
+    info,
+    keys,
+    live,
+    openapi,
+    pages,
+    projects,
+    runs,
+    series,
+    session,
+    settings,
+)
 from kiseki.server.access import Gate
 from kiseki.server.context import Context
 from kiseki.server.endpoint import Endpoint, routes
@@ -24,8 +39,11 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *runs.ENDPOINTS,
     *series.ENDPOINTS,
     *history.ENDPOINTS,
+    *files.ENDPOINTS,
+    *blobs.ENDPOINTS,
     *live.ENDPOINTS,
     *keys.ENDPOINTS,
+    *settings.ENDPOINTS,
     *openapi.ENDPOINTS,
 )
 """Every endpoint of the API; the one that is called most comes first."""

@@ -20,6 +20,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     authenticated: bool
     local: bool
     """Whether it follows the local runs of its user."""
+    store: str | None
+    """Where it keeps what it has; null for a stranger."""
 
 
 @endpoint("GET", "/server", public=True)
@@ -32,6 +34,7 @@ async def get_server(context: Context, call: Call) -> Server:
         protocol=(PROTOCOL, PROTOCOL),
         authenticated=known,
         local=context.settings.local,
+        store=str(context.store.path) if known else None,
     )
 
 

@@ -244,6 +244,42 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Say what the runs of this server record unasked. */
+        get: operations["get_settings"];
+        /** Change what the runs of this server record unasked. */
+        put: operations["change_server_settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{entity}/{project}/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Say what the runs of a project record unasked. */
+        get: operations["get_project_settings"];
+        /** Change what the runs of a project record unasked. */
+        put: operations["change_project_settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -285,6 +321,7 @@ export interface components {
             ];
             authenticated: boolean;
             local: boolean;
+            store: string | null;
         };
         /**
          * NewSession
@@ -537,6 +574,76 @@ export interface components {
         CreatedKey: {
             id: number;
             key: string;
+        };
+        /**
+         * RecordingSettings
+         * @description The choices of a server or project (`own`), those of its server, and what comes of them.
+         */
+        RecordingSettings: {
+            own: components["schemas"]["Choices"];
+            server: components["schemas"]["Choices"];
+            effective: components["schemas"]["Applied"];
+            sources: components["schemas"]["Sources"];
+        };
+        /**
+         * Choices
+         * @description What is chosen; null where it is inherited.
+         */
+        Choices: {
+            /** @default null */
+            save_code: boolean | null;
+            /** @default null */
+            git: boolean | null;
+            /** @default null */
+            diff: boolean | null;
+            /** @default null */
+            requirements: boolean | null;
+            /** @default null */
+            console: boolean | null;
+            /** @default null */
+            system_interval: number | null;
+        };
+        /**
+         * Applied
+         * @description What applies where a run wishes nothing else.
+         */
+        Applied: {
+            save_code: boolean;
+            git: boolean;
+            diff: boolean;
+            requirements: boolean;
+            console: boolean;
+            system_interval: number;
+        };
+        /**
+         * Sources
+         * @description Who chose what applies.
+         */
+        Sources: {
+            /** @enum {unknown} */
+            save_code: "default" | "project" | "server";
+            /** @enum {unknown} */
+            git: "default" | "project" | "server";
+            /** @enum {unknown} */
+            diff: "default" | "project" | "server";
+            /** @enum {unknown} */
+            requirements: "default" | "project" | "server";
+            /** @enum {unknown} */
+            console: "default" | "project" | "server";
+            /** @enum {unknown} */
+            system_interval: "default" | "project" | "server";
+        };
+        /**
+         * ChangedChoices
+         * @description The choices to change, any of them; null takes one back, so that it is inherited again.
+         */
+        ChangedChoices: {
+            save_code?: boolean | null;
+            git?: boolean | null;
+            diff?: boolean | null;
+            requirements?: boolean | null;
+            console?: boolean | null;
+            system_interval?: number | null;
         };
     };
     responses: never;
@@ -1048,6 +1155,136 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    get_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordingSettings"];
+                };
+            };
+            /** @description error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    change_server_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedChoices"];
+            };
+        };
+        responses: {
+            /** @description success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordingSettings"];
+                };
+            };
+            /** @description error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    get_project_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                entity: string;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordingSettings"];
+                };
+            };
+            /** @description error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    change_project_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                entity: string;
+                project: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangedChoices"];
+            };
+        };
+        responses: {
+            /** @description success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordingSettings"];
+                };
             };
             /** @description error */
             default: {
