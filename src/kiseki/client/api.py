@@ -6,6 +6,7 @@ import getpass
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -14,7 +15,7 @@ import msgspec
 from kiseki.client.door import Door
 from kiseki.client.errors import ApiError, NotFoundError
 from kiseki.client.runs import Run, Runs
-from kiseki.client.transport import AsgiTransport, Reply
+from kiseki.client.transport import AsgiTransport, Reply, Stream
 from kiseki.records.numbers import from_json, to_json
 
 __all__ = ["Api", "ApiError", "NotFoundError", "Project", "Run", "Runs"]
@@ -140,6 +141,16 @@ class Api:
             kept.seek(0)
             for line in kept:
                 yield from_json(line)
+
+    @contextmanager
+    def open_stream(self, path: str, headers: Mapping[str, str]) -> Iterator[Stream]:
+        """Open an answer whose body is read in pieces within the block; raises as `request` does."""
+        with self._door.transport(own=True) as transport:
+            stream = transport.stream("GET", path, headers=headers)
+            with closing(stream.chunks):
+                if stream.status >= 300:
+                    raise _error(Reply(stream.status, stream.headers, b"".join(stream.chunks)))
+                yield stream
 
     def _project_of(self, path: str | None) -> tuple[str, str]:
         parts = _parts(path) if path else [self._project] if self._project else []

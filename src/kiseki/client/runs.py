@@ -8,6 +8,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, overload
 from urllib.parse import quote, urlencode
 
+from kiseki.client.errors import NotFoundError
+from kiseki.client.files import File, Files, matches
+
 if TYPE_CHECKING:
     from kiseki.client.api import Api
 
@@ -158,17 +161,20 @@ class Run:
 
         With `keys`, only rows that have all of them, with these and `x_axis`. A pandas DataFrame where pandas
         is installed and `pandas` is True, else a list of dicts. Rows of lanes other than the primary one
-        carry `_lane`. Raises ValueError for a stream other than "default", or less than one sample.
+        carry `_lane`. `stream="system"` gives what was measured beside the training: `_runtime`,
+        `_timestamp`, `system.…`, and `_lane`, the host's name, where that is not the first one's, by time.
+        Raises ValueError for another stream, or less than one sample.
         """
         _check_keys(keys)
         if not isinstance(samples, int):
             raise TypeError(f"samples takes a whole number, not {type(samples).__name__} {samples!r:.50}")
         if samples < 1:
             raise ValueError(f"samples is {samples}; it takes 1 or more")
-        if stream != "default":
-            raise ValueError(f'stream="{stream}": this version has only the stream "default"')
+        _check_stream(stream)
+        if stream != "default" and x_axis == "_step":
+            x_axis = "_timestamp"
         wanted = _with_axis(keys, x_axis)
-        query = [("samples", str(samples)), *(("keys", key) for key in wanted)]
+        query = [("stream", stream), ("samples", str(samples)), *(("keys", key) for key in wanted)]
         rows = self._api.request("GET", f"{self._address()}/history?{urlencode(query)}")["rows"]
         if keys is not None:
             rows = [_only_keys((x_axis, *keys), row) for row in rows]
@@ -182,15 +188,18 @@ class Run:
         page_size: int = 1000,
         min_step: int | None = None,
         max_step: int | None = None,
+        stream: str = "default",
     ) -> Iterator[dict[str, Any]]:
         """Yield every row as a dict with `_step`, `_runtime`, `_timestamp` and its values.
 
         With `keys`, only rows that have all of them, and nothing but these: name `_step` where you want it.
         Rows of lanes other than the primary one carry `_lane`. `max_step` is exclusive. Rows are streamed,
-        so that `page_size` decides nothing here.
+        so that `page_size` decides nothing here. `stream="system"` gives what was measured beside the
+        training, without `_step`: its steps, also `min_step` and `max_step`, count the samples.
         """
         _check_keys(keys)
-        query = [("keys", key) for key in keys or ()]
+        _check_stream(stream)
+        query = [("stream", stream), *(("keys", key) for key in keys or ())]
         query += [
             (name, str(step))
             for name, step in (("min_step", min_step), ("max_step", max_step))
@@ -198,6 +207,31 @@ class Run:
         ]
         rows = self._api.stream_rows(f"{self._address()}/export?{urlencode(query)}")
         return rows if not keys else (_only_keys(keys, row) for row in rows)
+
+    def files(
+        self, names: Sequence[str] | None = None, per_page: int = 50, pattern: str | None = None
+    ) -> Files:
+        """Return the run's files by path: all, or those in `names`, or that fit `pattern` (`%` is any text).
+
+        They come in one answer, so that `per_page` decides nothing here.
+        """
+        if isinstance(names, str):
+            raise TypeError(f"names takes a list of file names, not str {names!r:.50}")
+        found = self._api.request("GET", f"{self._address()}/files")["files"]
+        base_url = self._api.base_url
+        files = [
+            File(self._api, self._address(), each, base_url)
+            for each in found
+            if matches(each["path"], names, pattern)
+        ]
+        return Files(files, "/".join(self.path))
+
+    def file(self, name: str) -> File:
+        """Return the file at `name`, a path such as `media/a.png`; raises NotFoundError."""
+        found = self.files([name])
+        if not found:
+            raise NotFoundError(f"run {'/'.join(self.path)} has no file {name!r}")
+        return found[0]
 
     def __repr__(self) -> str:
         """Name the run and its state."""
@@ -285,6 +319,11 @@ def _sort_key(order: str) -> str:
 def _check_keys(keys: object) -> None:
     if isinstance(keys, str) or not (keys is None or isinstance(keys, Sequence)):
         raise TypeError(f"keys takes a list of metric names, not {type(keys).__name__} {keys!r:.50}")
+
+
+def _check_stream(stream: str) -> None:
+    if stream not in ("default", "system"):
+        raise ValueError(f'stream="{stream}": there are "default" and "system"')
 
 
 def _only_keys(keys: Sequence[str], row: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kiseki.client.address import find_proxy, parse_address
@@ -34,7 +34,7 @@ class Stream(NamedTuple):
 
     status: int
     headers: dict[str, str]
-    chunks: Iterator[bytes]
+    chunks: Generator[bytes, None, None]
 
 
 class Transport(Protocol):
@@ -97,7 +97,7 @@ class HttpTransport:
         """Close the connection; a later request opens another."""
         self._connection.close()
 
-    def _chunks(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def _chunks(self, chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
         try:
             yield from chunks
         except (OSError, HttpError) as error:
@@ -227,7 +227,7 @@ def _next_event(events: queue.Queue[Scope | BaseException | None]) -> Scope | No
 
 def _asgi_chunks(
     events: queue.Queue[Scope | BaseException | None], left: threading.Event, thread: threading.Thread
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     try:
         while (event := _next_event(events)) is not None:
             if event.get("body"):

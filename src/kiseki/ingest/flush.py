@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Update, bindparam, delete, update
 
+from kiseki.ingest.files import write_files
 from kiseki.ingest.state import RunState, now_us
 from kiseki.ingest.values import Value, leaves
 from kiseki.store.tables import DERIVED_VERSION, metrics, run_values, runs, writers
@@ -107,6 +108,7 @@ def flush(connection: Connection, state: RunState) -> None:
         ],
     )
     _write_values(connection, state, {**state.config_values, **dict(leaves(row["summary"], "summary"))})
+    write_files(connection, state)
     state.written_facts = state.fold.facts_revision
     for writer in state.writers.values():
         writer.dirty = False

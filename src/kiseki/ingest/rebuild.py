@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert
 
 from kiseki.ingest.apply import apply_bytes
+from kiseki.ingest.files import forget_files
 from kiseki.ingest.state import RunState, WriterState
 from kiseki.records.fold import RunFold
 from kiseki.records.framing import MAX_PAYLOAD, PRELUDE_BYTES, split_frames
@@ -33,6 +35,7 @@ class Rebuild:
         self.made = RunState(live.pk, live.project_pk, live.entity, live.project, live.run_id, live.uid)
         self._tails = Tails()
         self._blocks: dict[int, list[Block]] = {}
+        self._files: list[dict[str, Any]] = []
 
     def step(self, connection: Connection, live: RunState) -> bool:
         """Read one more piece; True while there is more."""
@@ -48,6 +51,7 @@ class Rebuild:
         """Read what came meanwhile and return the state that takes the place of `live`; it is written as
         dirty.
         """
+        self.made.new_files = []  # Of a try that was undone.
         while self.step(connection, live):
             pass
         for name, writer in live.writers.items():
@@ -62,6 +66,8 @@ class Rebuild:
         made_run.values = live.values
         connection.execute(delete(metrics).where(metrics.c.run_pk == live.pk))
         made_run.mark_all_metrics()
+        forget_files(connection, live.pk)
+        made_run.new_files = list(self._files)
         return made_run
 
     def _writer(self, writer: WriterState) -> WriterState:
@@ -77,6 +83,8 @@ class Rebuild:
         data = next(_pieces(connection, writer, made.offset, writer.offset))
         self._blocks[writer.pk] += apply_bytes(connection, self._tails, self.made, made, data, made.offset)
         made.offset += len(data)
+        self._files += self.made.new_files
+        self.made.new_files = []
         self._seal(connection, writer, made, whole=False)
 
     def _seal(self, connection: Connection, writer: WriterState, made: WriterState, *, whole: bool) -> None:
@@ -102,6 +110,7 @@ class Rebuild:
 def refold(connection: Connection, state: RunState) -> None:
     """Read a run's own records again into its fold and metrics. Raises SourceGone."""
     state.fold, state.metrics = RunFold(), {}
+    forget_files(connection, state.pk)
     tails = Tails()
     for name in sorted(state.writers):
         writer = state.writers[name]

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, or_, select
 
 from kiseki.client.protocol import FULL, UNAVAILABLE, Answer, Part
 from kiseki.ingest.append import LocalPart, Taken, take
+from kiseki.ingest.files import note_blob
 from kiseki.ingest.flush import flush
 from kiseki.ingest.liveness import Contacts, mark_dead
 from kiseki.ingest.state import RunState, RunStates, WriterState
@@ -119,6 +120,10 @@ class Ingest:
                 change(connection, state)
 
         return self.store.write(job)
+
+    def note_blob(self, digest: str, size: int) -> Future[None]:
+        """A content lies whole in the blob store: the runs that have a file of it show it from now on."""
+        return self.store.write(lambda connection: note_blob(connection, self.states, digest, size))
 
     def refresh(self) -> Future[None]:
         """Bring the shown state of every run that may have fallen silent up to date, and tell the changes."""

@@ -90,6 +90,8 @@ class RunState:
         self.source_gone = False
         self.dirty = False
         self.dirty_metrics: set[tuple[str, str]] = set()
+        self.new_files: list[dict[str, Any]] = []
+        """Rows of `file_versions` that are not written yet."""
 
     def touch(self, writer: WriterState | None = None) -> None:
         """Mark the run, and one of its writers, as changed."""

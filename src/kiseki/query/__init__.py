@@ -13,6 +13,7 @@ from kiseki.query.answers import (
     RunsPage,
 )
 from kiseki.query.errors import InvalidQuery, NotFound
+from kiseki.query.files import FileContent, RunFile, RunFiles, open_file, run_files
 from kiseki.query.history import history_rows, sampled_history
 from kiseki.query.projects import metrics_of, projects
 from kiseki.query.runs import count_runs, run_detail, run_keys, runs_page
@@ -21,6 +22,7 @@ from kiseki.query.series import series
 __all__ = [
     "Column",
     "Document",
+    "FileContent",
     "InvalidQuery",
     "Lane",
     "NotFound",
@@ -30,12 +32,16 @@ __all__ = [
     "Run",
     "RunCount",
     "RunDetail",
+    "RunFile",
+    "RunFiles",
     "RunsPage",
     "count_runs",
     "history_rows",
     "metrics_of",
+    "open_file",
     "projects",
     "run_detail",
+    "run_files",
     "run_keys",
     "runs_page",
     "sampled_history",

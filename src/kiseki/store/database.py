@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import Connection, insert, select
 
 from kiseki.store import sqlite
+from kiseki.store.blobs import Blobs, DirectoryBlobs
 from kiseki.store.commits import QUEUE_LIMIT, CommitThread
 from kiseki.store.disk import free_bytes
 from kiseki.store.errors import StoreError, StoreFull
@@ -45,6 +46,8 @@ class Store:
         self._reader_engine = sqlite.reader_engine(path)
         self._tails: Tails | None = None
         self._closed = False
+        self.blobs: Blobs = DirectoryBlobs(path.parent / "blobs", reserve_bytes=reserve_bytes)
+        """The contents of files, by digest."""
         self.writer = CommitThread(self._writer_engine.connect, queue_limit=queue_limit)
         try:
             self.server_id = self.write(self._prepare).result()

@@ -290,6 +290,7 @@ file_versions = Table(
     Column("version", Integer, nullable=False, default=DERIVED_VERSION),
     UniqueConstraint("writer_pk", "offset"),
     Index("ix_file_versions_run_pk_path", "run_pk", "path"),
+    Index("ix_file_versions_digest", "digest"),
 )
 
 blobs = Table(

@@ -95,6 +95,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("writer_pk", "offset", name=op.f("uq_file_versions_writer_pk_offset")),
     )
     op.create_index("ix_file_versions_run_pk_path", "file_versions", ["run_pk", "path"], unique=False)
+    op.create_index("ix_file_versions_digest", "file_versions", ["digest"], unique=False)
     op.create_table(
         "blobs",
         sa.Column("digest", sa.String(length=64), nullable=False),
