@@ -19,6 +19,7 @@ from kiseki.sdk.project import default_entity, default_project
 from kiseki.sdk.run import Run
 from kiseki.sdk.settings import RunSettings, resolve_settings
 from kiseki.sdk.terminal import set_verbosity, warn, warn_once
+from kiseki.system.recording import effective, load_policy
 
 
 def init(
@@ -129,7 +130,7 @@ def _begin(settings: RunSettings, config: Mapping[Any, Any]) -> Run:
         run_id=run_id,
         mode=mode,
     )
-    settings = _replaced(settings, mode)
+    settings = _obeying(settings, mode, header)
     run_dir: Path | None = None
     writer: lane.Writer | None = None
     number = 1
@@ -169,10 +170,16 @@ def _places(root: Path) -> Iterator[Path]:
     yield fallback_root()  # which makes that folder, so only when it is needed
 
 
-def _replaced(settings: RunSettings, mode: str) -> RunSettings:
+def _obeying(settings: RunSettings, mode: str, header: Header) -> RunSettings:
+    """The settings as they apply in `mode`: output is not recorded where server or project chose so."""
     from msgspec.structs import replace
 
-    return replace(settings, mode=mode)
+    console = settings.console
+    if mode != "disabled":
+        policy = load_policy(settings.base_url)
+        choices = effective(settings.recording, policy, header.entity, header.project)
+        console = console if choices["console"].value else "off"
+    return replace(settings, mode=mode, console=console)
 
 
 def _chosen(

@@ -83,6 +83,7 @@ class Sidecar:
             "executable": sys.executable or "",
             "program": _entry_script(),
             "recording": self._settings.recording,
+            "console": self._settings.console != "off",
             "ignore_globs": self._settings.ignore_globs,
         }
         write_atomically(self.spool / f"{header.writer}.json", json.dumps(pointer), mode=0o600)

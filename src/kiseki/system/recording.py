@@ -98,6 +98,15 @@ def effective(
     return found
 
 
+def known_choices(chosen: Mapping[str, object]) -> dict[str, Value]:
+    """Those of `chosen` that this version knows and takes; a newer server may have others."""
+    found = {}
+    for name, value in chosen.items():
+        with contextlib.suppress(ValueError):
+            found[name] = check_choice(name, value)
+    return found
+
+
 def load_policy(base_url: str | None) -> Policy:
     """What is known here of the choices on the server at `base_url`; None: this user's own `kiseki up`.
 
@@ -105,8 +114,8 @@ def load_policy(base_url: str | None) -> Policy:
     """
     try:
         data = json.loads(_policy_file(base_url).read_text())
-        server = _known(data["server"])
-        projects = {str(path): _known(own) for path, own in data["projects"].items()}
+        server = known_choices(data["server"])
+        projects = {str(path): known_choices(own) for path, own in data["projects"].items()}
         return Policy(server, projects, float(data["fetched"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return NO_POLICY
@@ -131,12 +140,3 @@ def _policy_file(base_url: str | None) -> Path:
     else:
         name = hashlib.sha256(normal_url(base_url).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return data_home() / "policies" / f"{name}.json"
-
-
-def _known(chosen: Mapping[str, object]) -> dict[str, Value]:
-    """The choices that this version knows and takes; a newer server may have others."""
-    found = {}
-    for name, value in chosen.items():
-        with contextlib.suppress(ValueError):
-            found[name] = check_choice(name, value)
-    return found
