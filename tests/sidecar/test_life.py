@@ -225,7 +225,7 @@ def test_a_disk_that_takes_no_verdict_is_said_and_the_writer_still_ends(
     monkeypatch.setattr(RecordWriter, "create", full)
     (follow,) = run.judge_dead(Deaths())
     assert follow.ended
-    assert run.trouble == f"no verdict on {trainer.writer} in {trainer.run_dir}: No space left on device"
+    assert run.own.trouble == (f"no file of the sidecar's own in {trainer.run_dir}: No space left on device")
 
 
 def test_a_damaged_run_costs_only_that_run(world: Any, server: Any, serve: Any, wait_until: Wait) -> None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from kiseki.client.uploader import Upload
 from kiseki.records.framing import Damaged, Incomplete
-from kiseki.records.kinds import Header, State
+from kiseki.records.kinds import SIDECAR, Header
 from kiseki.records.reader import read_header
-from kiseki.records.writer import RecordWriter
 from kiseki.sidecar.death import Cause, Deaths, last_word, read_end, verdict
+from kiseki.sidecar.own import OwnWriter
 from kiseki.sidecar.spool import Pointer
-from kiseki.system.process import ProcessId, boottime_ns, hostname, is_alive, this_process
+from kiseki.system.process import ProcessId, is_alive, this_process
 
 _SUFFIX: Final = ".kiseki"
 _HEADER_READ: Final = 64 * 1024
@@ -62,11 +59,11 @@ class RunFollow:
         self.folder = folder
         self.pointers: dict[str, Pointer] = {}
         self.writers: dict[str, WriterFollow] = {}
-        self._own: RecordWriter | None = None
+        self.own = OwnWriter(folder, self._note_own)
+        """The sidecar's own records of this run."""
         self._listed_at = -1
         self._unread = False
-        self.trouble: str | None = None
-        """What could not be recorded, in one line."""
+        self._own_unread = False
 
     def add_pointer(self, pointer: Pointer) -> None:
         """Look after the writer of a pointer too."""
@@ -81,15 +78,15 @@ class RunFollow:
     @property
     def done(self) -> bool:
         """Whether nothing is left to do for any writer."""
-        return not self._unread and all(writer.done for writer in self.writers.values())
+        return not (self._unread or self._own_unread) and all(writer.done for writer in self.writers.values())
 
     def list_writers(self) -> list[WriterFollow]:
         """Return the writers whose files are new since the last call. Raises OSError."""
         changed_at = os.stat(self.folder).st_mtime_ns
-        if changed_at == self._listed_at and not self._unread:
+        if changed_at == self._listed_at and not (self._unread or self._own_unread):
             return []
         self._listed_at = changed_at
-        self._unread = False
+        self._unread = self._own_unread = False
         found = []
         names = set(os.listdir(self.folder)) | {f"{writer}{_SUFFIX}" for writer in self.pointers}
         for name in sorted(names):
@@ -99,6 +96,7 @@ class RunFollow:
             header = self._read_header(self.folder / name, writer)
             if header is not None and (writer in self.pointers or _is_ours(header)):
                 self.writers[writer] = WriterFollow(self.folder / name, header)
+                self.own.belongs_to(header)
                 found.append(self.writers[writer])
         return found
 
@@ -118,44 +116,17 @@ class RunFollow:
         return dead
 
     def _judge(self, follow: WriterFollow, cause: Cause, damage: str | None) -> None:
-        try:
-            own = self._open_own(follow.header)
-            own.append(verdict(follow.header, own.now(), damage, cause))
-        except OSError as error:  # A disk that takes no new file must not keep the old ones from being sent.
-            self.trouble = f"no verdict on {follow.header.writer} in {self.folder}: {error.strerror}"
+        # A disk that takes no new file must not keep the old ones from being sent.
+        self.own.append(verdict(follow.header, 0, damage, cause))
 
-    def close_own(self) -> None:
-        """End the sidecar's own file once no writer is left to judge."""
-        own = self._own
-        if own is not None and all(f.ended for name, f in self.writers.items() if name != own.header.writer):
-            self._own = None
-            own.append(State(own.now(), "finished", 0, None, None))
-            own.close()
+    @property
+    def all_ended(self) -> bool:
+        """Whether every writer but the sidecar's own has ended."""
+        own = self.own.writer
+        return not self._unread and all(f.ended for name, f in self.writers.items() if name != own)
 
-    def _open_own(self, run: Header) -> RecordWriter:
-        if self._own is None:
-            process = this_process()
-            writer = "w" + base64.b32encode(os.urandom(10)).decode().lower()[:15]
-            header = msgspec.structs.replace(
-                run,
-                writer=writer,
-                role="sidecar",
-                lane=writer,
-                resumes=None,
-                label="sidecar",
-                primary=False,
-                host=hostname(),
-                boot_id=process.boot_id,
-                pid=process.pid,
-                pid_ns=process.pid_ns,
-                pid_start=process.start,
-                wall_ns=0,
-                boot_ns=boottime_ns(),
-                step=0,
-            )
-            self._own = RecordWriter.create(self.folder / f"{writer}{_SUFFIX}", header)
-            self._unread = True
-        return self._own
+    def _note_own(self) -> None:
+        self._own_unread = True
 
     def _read_header(self, path: Path, writer: str) -> Header | None:
         try:
@@ -178,6 +149,6 @@ class RunFollow:
 def _is_ours(header: Header) -> bool:
     """Whether a writer without a pointer is ours: a fork's child, a dead sidecar, an earlier attempt."""
     alive = is_alive(ProcessId(header.pid, header.pid_start, header.boot_id, header.pid_ns))
-    if header.role == "sidecar":
+    if header.role == SIDECAR:
         return alive is False or (header.pid, header.pid_start) == this_process()[:2]
     return alive is not None

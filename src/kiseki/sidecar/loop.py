@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import select
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from kiseki.sidecar.attendant import Attendant, Attendants
 from kiseki.sidecar.death import Deaths
 from kiseki.sidecar.durable import Durability
 from kiseki.sidecar.follow import RunFollow, WriterFollow
@@ -30,7 +32,14 @@ _LOOK_S: Final = 1.0
 class Sidecar:
     """Looks after every run whose pointer lies in one spool."""
 
-    def __init__(self, spool: Spool, *, linger: float = LINGER_S, patience: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        linger: float = LINGER_S,
+        patience: float = PATIENCE_S,
+        attendants: Sequence[Attendant] = (),
+    ) -> None:
         """`linger` and `patience` in seconds."""
         self._spool = spool
         self._linger = linger
@@ -44,6 +53,7 @@ class Sidecar:
         self._watch = DirectoryWatch()
         self._deaths = Deaths()
         self._durable = Durability(log)
+        self._attendants = Attendants(attendants)
         self._closing_at: float | None = None
 
     def close_soon(self) -> None:
@@ -72,6 +82,9 @@ class Sidecar:
                     break
                 idle_since = now
             self._wait(idle_since)
+        for run in self._runs.values():
+            self._attendants.release(run)
+            run.own.close()
         self._durable.close()
         for server in self._servers.values():
             server.close()
@@ -82,7 +95,7 @@ class Sidecar:
         self._take_pointers()
         for run in list(self._runs.values()):
             try:
-                self._look_after(run)
+                self._look_after(run, now)
             except Exception as error:  # One bad run must not cost the others their sidecar.
                 self._put_aside(run, error)
         for url, server in self._servers.items():
@@ -108,7 +121,7 @@ class Sidecar:
                 run = self._runs[folder] = RunFollow(folder)
             run.add_pointer(pointer)
 
-    def _look_after(self, run: RunFollow) -> None:
+    def _look_after(self, run: RunFollow, now: float) -> None:
         for follow in run.list_writers():
             self._deaths.watch(follow.process)
             follow.look()
@@ -120,8 +133,11 @@ class Sidecar:
                 follow.look()
                 self._durable.grew(follow.path, follow.size)
         run.judge_dead(self._deaths)
-        self._say(str(run.folder), run.trouble)
-        run.close_own()
+        if run.writers:
+            self._attendants.attend(run, now)
+        self._say(str(run.folder), run.own.trouble)
+        if run.all_ended and self._attendants.settled(run):
+            run.own.close()
 
     def _conclude(self, run: RunFollow, now: float) -> None:
         """Write progress, and let go of writers, and of the run, that need nothing any more."""
@@ -140,14 +156,14 @@ class Sidecar:
                 self._durable.forget(follow.path)
                 if upload is not None and run.upload_to is not None:
                     self._server(run.upload_to).remove(upload)
-        if run.done:
+        if run.done and self._attendants.settled(run):
             self._drop(run)
 
     def _must_leave(self, now: float) -> bool:
         """Whether to end with work undone: told to, or nothing was taken for long after the last run."""
         if self._closing_at is not None and now >= self._closing_at:
             return True
-        if not all(follow.ended for follow in self._follows()):
+        if not all(run.all_ended for run in self._runs.values()):
             self._last_alive = now
         patience = now - self._patience
         if self._last_alive > patience or not self._servers:
@@ -169,6 +185,8 @@ class Sidecar:
         self._drop(run)
 
     def _drop(self, run: RunFollow) -> None:
+        self._attendants.release(run)
+        run.own.close()
         for follow in run.writers.values():
             self._durable.forget(follow.path)
             self._progress.pop(follow.header.writer, None)
@@ -205,7 +223,7 @@ class Sidecar:
         """Sleep until a file grows, a process ends, or something is due."""
         now = time.monotonic()
         due = min((server.due() for server in self._servers.values()), default=float("inf"))
-        until = min(due, now + _LOOK_S)
+        until = min(due, self._attendants.next_turn(), now + _LOOK_S)
         if not self._runs:
             until = min(now + self._linger, idle_since + self._linger)
         # A training may write thousands of times a second: only what leads to a request shall wake us.
@@ -221,6 +239,7 @@ class Sidecar:
             return False
         poll = select.poll()
         self._deaths.register(poll)
+        self._attendants.register(poll)
         descriptor = self._watch.fileno()
         if growth and descriptor is not None:
             poll.register(descriptor, select.POLLIN)
