@@ -9,7 +9,16 @@ from sqlalchemy import Table, select
 
 from kiseki.records.kinds import read_extension
 from kiseki.store import Store
-from kiseki.store.tables import as_text, chunks, metrics, run_values, runs, writers
+from kiseki.store.tables import (
+    as_text,
+    chunks,
+    console_blocks,
+    file_versions,
+    metrics,
+    run_values,
+    runs,
+    writers,
+)
 
 decode = msgspec.msgpack.Decoder(ext_hook=read_extension).decode
 
@@ -50,7 +59,10 @@ def derived_rows(store: Store) -> dict[str, list[dict[str, Any]]]:
                 found.append(plain)
             return sorted(found, key=lambda plain: repr(sorted(plain.items())))
 
-        result = {table.name: rows_of(table) for table in (runs, writers, chunks, metrics, run_values)}
+        result = {
+            table.name: rows_of(table)
+            for table in (runs, writers, chunks, metrics, run_values, file_versions, console_blocks)
+        }
         folds = connection.execute(select(runs.c.uid, runs.c.fold, runs.c.fold_facts)).all()
     result["folds"] = sorted(
         (

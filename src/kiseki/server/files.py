@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import quote
 
 import msgspec
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.responses import Response, StreamingResponse
 
 from kiseki import query as queries
@@ -32,6 +33,15 @@ _ACTIVE: Final = ("script", "css", "xml", "xsl", "html")
 """What a page may run, be styled by or turn into another document has one of these in its type."""
 
 
+class _FileConvertor(PathConvertor):
+    """The rest of a path, whatever it holds: a file's name may have a line break in it."""
+
+    regex = r"[\s\S]+"
+
+
+register_url_convertor("file", _FileConvertor())
+
+
 class FilePath(RunPath, frozen=True):
     """Which file of which run."""
 
@@ -52,7 +62,7 @@ def list_files(context: Context, path: RunPath) -> RunFiles:
     return queries.run_files(context.store, run_pk)
 
 
-@endpoint("GET", "/runs/{entity}/{project}/{run_id}/files/{path:path}", media=OCTETS)
+@endpoint("GET", "/runs/{entity}/{project}/{run_id}/files/{path:file}", media=OCTETS)
 def get_file(context: Context, call: Call, path: FilePath, query: FileQuery) -> Response:
     """Return a file, whole or the part that `Range` names; its ETag is the SHA-256 of the whole."""
     (run_pk,) = queries.run_keys(context.store, path.entity, path.project, [path.run_id])

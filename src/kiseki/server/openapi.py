@@ -32,8 +32,8 @@ def openapi_document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     _, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     paths: dict[str, dict[str, Any]] = {}
     for each in endpoints:
-        # A path parameter that may hold slashes is written {name:path} in a route.
-        paths.setdefault(each.full_path.replace(":path}", "}"), {})[each.method.lower()] = _operation(each)
+        # A path parameter that may hold slashes is written {name:file} in a route.
+        paths.setdefault(each.full_path.replace(":file}", "}"), {})[each.method.lower()] = _operation(each)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Kiseki", "version": __version__},

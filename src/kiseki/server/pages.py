@@ -98,6 +98,6 @@ def _content_security_policy(page: bytes) -> str:
     inline = "".join(f" 'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return (
         f"default-src 'none'; script-src 'self'{inline}; style-src 'self' 'unsafe-inline'; "
-        "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; worker-src 'self'; "
-        "manifest-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+        "img-src 'self' data: blob:; media-src 'self'; frame-src 'self'; font-src 'self'; "
+        "connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
     )
