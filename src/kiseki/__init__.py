@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from kiseki.sdk import current as _current
 from kiseki.sdk.config import Config
 from kiseki.sdk.errors import ConfigError, Error, UsageError
-from kiseki.sdk.init import finish, init, log
+from kiseki.sdk.init import finish, init, log, save
 from kiseki.sdk.login import login
+from kiseki.sdk.restoring import restore
 from kiseki.sdk.run import Run
 from kiseki.sdk.settings import Settings
 from kiseki.sdk.summary import Summary
@@ -40,7 +41,9 @@ __all__ = [
     "init",
     "log",
     "login",
+    "restore",
     "run",
+    "save",
     "summary",
 ]
 

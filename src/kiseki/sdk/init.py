@@ -112,6 +112,19 @@ def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = 
         raise Error("no run is active: call kiseki.init() before kiseki.log()")
 
 
+def save(
+    glob_str: str | bytes | os.PathLike[str],
+    base_path: str | os.PathLike[str] | None = None,
+    policy: str = "live",
+    glob: bool = True,
+) -> list[str]:
+    """Upload files with the current run, see `Run.save`. Raises kiseki.Error before `init`."""
+    run = current.current
+    if run is None:
+        raise Error("no run is active: call kiseki.init() before kiseki.save()")
+    return run.save(glob_str, base_path, policy, glob)
+
+
 def finish(exit_code: int | None = None) -> None:
     """End the current run, see `Run.finish`; nothing where there is none."""
     run = current.current

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from kiseki.records.kinds import Config as ConfigRecord
 from kiseki.records.kinds import Edit, Environment, Header
-from kiseki.sdk import current, exits, finish, lane
+from kiseki.sdk import current, exits, finish, lane, restoring, saving
 from kiseki.sdk.config import Config
 from kiseki.sdk.ending import ending_of
 from kiseki.sdk.environment import describe_environment
+from kiseki.sdk.errors import UsageError
 from kiseki.sdk.launch import Sidecar
 from kiseki.sdk.page import page_url
 from kiseki.sdk.recorder import Recorder
@@ -63,6 +65,30 @@ class Run:
                 f"finish(exit_code=…) takes an int, not {type(exit_code).__name__} {exit_code!r:.50}"
             )
         self.end("failed" if exit_code else "finished", exit_code or 0)
+
+    def save(
+        self,
+        glob_str: str | bytes | os.PathLike[str],
+        base_path: str | os.PathLike[str] | None = None,
+        policy: str = "live",
+        glob: bool = True,
+    ) -> list[str]:
+        """Upload files of this machine with the run; returns their paths in the run's folder, sorted.
+
+        `glob_str` is expanded once, now (`glob=False`: it is the name of a file). Folders below `base_path`
+        are kept; without one those of a relative pattern, and of an absolute one the last. A folder stands
+        for the files in it. `policy`: "live" uploads a file whenever it has changed, "now" as it is now,
+        "end" as it is when the run ends. Raises ValueError where the pattern does not lie below its base.
+        """
+        if self._finished:
+            raise UsageError(f"run {self.id} has finished: save() before finish()")
+        return saving.save_files(Path(self.dir), self._run_dir, glob_str, base_path, policy, glob)
+
+    def restore(
+        self, name: str, run_path: str | None = None, replace: bool = False, root: str | None = None
+    ) -> TextIO | None:
+        """Return a file of this run or of another, see `kiseki.restore`."""
+        return restoring.restore_for(self, name, run_path, replace, root)
 
     @property
     def config(self) -> Config:
