@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert
 
 from kiseki.ingest.apply import apply_bytes
+from kiseki.ingest.console import write_console
 from kiseki.ingest.files import forget_files
 from kiseki.ingest.state import RunState, WriterState
 from kiseki.records.fold import RunFold
@@ -16,6 +17,7 @@ from kiseki.records.framing import MAX_PAYLOAD, PRELUDE_BYTES, split_frames
 from kiseki.records.reader import read_header
 from kiseki.store.chunks import seal
 from kiseki.store.columns import Block, merge
+from kiseki.store.console import ConsoleState, seal_console
 from kiseki.store.source import read_source
 from kiseki.store.tables import chunks, metrics
 from kiseki.store.tails import Tails
@@ -35,6 +37,7 @@ class Rebuild:
         self.made = RunState(live.pk, live.project_pk, live.entity, live.project, live.run_id, live.uid)
         self._tails = Tails()
         self._blocks: dict[int, list[Block]] = {}
+        self._consoles: dict[int, tuple[ConsoleState, list[dict[str, Any]]]] = {}
         self._files: list[dict[str, Any]] = []
 
     def step(self, connection: Connection, live: RunState) -> bool:
@@ -57,6 +60,7 @@ class Rebuild:
         for name, writer in live.writers.items():
             made = self._writer(writer)
             self._seal(connection, writer, made, whole=True)
+            write_console(connection, writer, *self._consoles[writer.pk])
             writer.damage, writer.segment = made.damage, made.segment
             writer.segment_offset, writer.decoder = made.segment_offset, made.decoder
             self.made.writers[name] = writer
@@ -77,6 +81,7 @@ class Rebuild:
             self.made.writers[writer.header.writer] = made
             self.made.fold.see(writer.header)
             self._blocks[writer.pk] = []
+            self._consoles[writer.pk] = ConsoleState(), []
         return made
 
     def _read(self, connection: Connection, writer: WriterState, made: WriterState) -> None:
@@ -102,6 +107,11 @@ class Rebuild:
             rows = seal(merge(inside), self.made.pk, writer.pk)
             if rows:
                 connection.execute(insert(chunks), rows)
+            console, lines = self._consoles[writer.pk]
+            entries = [entry for block in inside for entry in block.others]
+            partial = segment == writer.segment
+            console, more = seal_console(console, entries, self.made.pk, writer.pk, partial=partial)
+            self._consoles[writer.pk] = console, [*lines, *more]
         if blocks and blocks[0].segment >= writer.sealed_segments:
             # Not sealed yet: the tail holds it, and it is sealed when it is due.
             blocks[:] = [] if whole else blocks[-1:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from kiseki.ingest.console import reopen_lines, seal_lines
 from kiseki.ingest.state import RunState, WriterState
 from kiseki.store.chunks import seal
 from kiseki.store.codec import compress
@@ -44,6 +45,8 @@ def seal_next(connection: Connection, store: Store, state: RunState, writer: Wri
     rows = seal(merge(blocks), state.pk, writer.pk) if blocks else []
     if rows:
         connection.execute(insert(chunks), rows)
+    entries = [entry for block in blocks for entry in block.others]
+    seal_lines(connection, state.pk, writer, entries, partial=last)
     writer.sealed_to = end
     writer.sealed_segments += 1
     store.tails.sealed(writer.pk, end)
@@ -58,6 +61,7 @@ def reopen(connection: Connection, writer: WriterState) -> None:
     connection.execute(
         delete(chunks).where(chunks.c.writer_pk == writer.pk, chunks.c.segment == writer.segment)
     )
+    reopen_lines(connection, writer)
     writer.sealed_to, writer.sealed_segments = writer.segment_offset, writer.segment
 
 

@@ -45,6 +45,7 @@ class WriterState:
     ended: bool = False
     damage: str | None = None
     dead: bool = False
+    console: bytes | None = None
     decoder: BlockDecoder | None = None
     dirty: bool = False
 
@@ -252,6 +253,7 @@ def _load(connection: Connection, uid: str) -> RunState | None:
             ended=found.ended,
             damage=found.damage,
             dead=found.dead_us is not None,
+            console=found.console,
         )
     for found in connection.execute(select(metrics).where(metrics.c.run_pk == row.id)):
         state.metrics.setdefault(found.stream, {})[found.key] = MetricState.of_row(found)

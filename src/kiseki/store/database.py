@@ -21,6 +21,7 @@ from kiseki.store.schema import bring_to_head
 from kiseki.store.tables import meta
 
 if TYPE_CHECKING:
+    from kiseki.store.console_tails import ConsoleTails
     from kiseki.store.tails import Tails
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class Store:
         self._writer_engine = sqlite.writer_engine(path)
         self._reader_engine = sqlite.reader_engine(path)
         self._tails: Tails | None = None
+        self._console_tails: ConsoleTails | None = None
         self._closed = False
         self.blobs: Blobs = DirectoryBlobs(path.parent / "blobs", reserve_bytes=reserve_bytes)
         """The contents of files, by digest."""
@@ -64,6 +66,15 @@ class Store:
 
             self._tails = Tails()
         return self._tails
+
+    @property
+    def console_tails(self) -> ConsoleTails:
+        """The terminals of what is not sealed yet."""
+        if self._console_tails is None:
+            from kiseki.store.console_tails import ConsoleTails
+
+            self._console_tails = ConsoleTails(self.tails)
+        return self._console_tails
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
