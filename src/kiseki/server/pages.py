@@ -99,5 +99,6 @@ def _content_security_policy(page: bytes) -> str:
     return (
         f"default-src 'none'; script-src 'self'{inline}; style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data: blob:; media-src 'self'; frame-src 'self'; font-src 'self'; "
-        "connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+        "connect-src 'self'; worker-src 'self'; manifest-src 'self'; "
+        "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
     )

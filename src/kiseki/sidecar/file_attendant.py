@@ -6,10 +6,10 @@ import select
 from typing import Final
 
 from kiseki.records.kinds import File
+from kiseki.records.recorded_files import Version
 from kiseki.sidecar.file_work import FileWork
-from kiseki.sidecar.follow import RunFollow
+from kiseki.sidecar.follow import FilesLeft, RunFollow
 from kiseki.sidecar.log import log
-from kiseki.sidecar.recorded import Version
 from kiseki.sidecar.run_files import RunFiles
 
 PATIENCE_S: Final = 1200.0
@@ -78,16 +78,12 @@ class FileAttendant:
         """Let `poll` return when the worker has said something."""
         self._work.register(poll)
 
-    def of(self, run: RunFollow) -> RunFiles | None:
-        """How far the run's files are; None where none were looked at yet."""
-        return self._runs.get(run)
-
     def _look(self, run: RunFollow, files: RunFiles) -> None:
-        ended = _has_ended(run)
-        if ended:
+        if run.ended:
             self._ended_at.setdefault(run, self._now)
         to, sure = _server_of(run)
-        files.look(self._now, ended=ended, to=to, sure=sure)
+        files.look(self._now, ended=run.ended, to=to, sure=sure)
+        run.files_left = FilesLeft(files.left, files.bytes_left, files.through, files.error)
 
     def _files_of(self, run: RunFollow) -> RunFiles:
         def record(path: str, version: Version) -> bool:
@@ -95,12 +91,6 @@ class FileAttendant:
 
         globs = {glob for pointer in run.pointers.values() for glob in pointer.ignore_globs}
         return RunFiles(run.folder, self._work, record, ignore_globs=sorted(globs), say=log)
-
-
-def _has_ended(run: RunFollow) -> bool:
-    """Whether the run's own process has: forked children may live on, and are not waited for."""
-    primary = [follow.ended for follow in run.writers.values() if follow.header.primary]
-    return all(primary) if primary else run.all_ended
 
 
 def _server_of(run: RunFollow) -> tuple[str | None, bool]:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from kiseki.records.recorded_files import Version, read_recorded
 from kiseki.sidecar.file_work import FileWork
 from kiseki.sidecar.files import FileScan, Ready
-from kiseki.sidecar.recorded import Version, read_recorded
 
 FILES: Final = "files"
 
@@ -79,8 +79,8 @@ class RunFiles:
         self._now = 0.0
         self.moved_at = float("-inf")
         """Monotonic time at which anything was last recorded or taken by the server."""
-        self.error: str | None = None
-        """Why files do not get on at this moment, in one line."""
+        self._waiting: str | None = None
+        self._failure: str | None = None
 
     @property
     def left(self) -> int:
@@ -92,6 +92,11 @@ class RunFiles:
         """How many bytes that is."""
         hashing = sum(hash.size for hash in self._hashes.values())
         return hashing + sum(send.size - send.have for send in self._sends.values())
+
+    @property
+    def error(self) -> str | None:
+        """Why files do not get on at this moment, else which could not be taken, in one line."""
+        return (self._waiting if self.left else None) or self._failure
 
     @property
     def through(self) -> bool:
@@ -107,13 +112,20 @@ class RunFiles:
 
         `ended`: the training has said its last word, so files are taken at once. `to`: the server that is to
         have the contents, None where there is none, or where it reads them in place; `sure`: whether that is
-        known yet. Raises OSError where the folder cannot be listed.
-        """
+        known yet."""
         self._now = now
+        try:
+            self._look(ended, to)
+        except OSError as error:  # A network file system that is away for a moment.
+            self._fail(f"{self._folder}: {error.strerror or error}")
+            self._unsettled = ended and self._folder.exists()
+        self._give_orders(sure)
+
+    def _look(self, ended: bool, to: str | None) -> None:
         if not self._begun:
-            self._begun = True
             self._recorded = read_recorded(self._folder)
             self._take_up()
+            self._begun = True
         if to != self._to:
             self._to = to
             if to is None:
@@ -122,14 +134,14 @@ class RunFiles:
                 self._want_sent(path, version)
         if ended and not self._ended:
             for path in self._failed:  # Whoever changed the rights meanwhile gets it taken.
-                self._scan.again(path, now)
+                self._scan.again(path, self._now)
             self._failed.clear()
+            self._failure = None
             self._unsettled = True
         self._ended = ended
         if self._unsettled or not ended:
             self._unsettled = False
             self._take_changes()
-        self._give_orders(sure)
 
     def look_once_more(self) -> None:
         """Have the next look walk again, though the run has ended."""
@@ -216,12 +228,12 @@ class RunFiles:
         self._unlink(hash.copy)
         if did == "failed":
             self._failed.add(path)
-            self._say(answer["why"])
+            self._fail(answer["why"])
             return
         tries = self._tries[path] = self._tries.get(path, 0) + 1
         self._unsettled = self._ended
         if self._ended and tries > 2 * _TRIES:
-            self._say(f"{self._file(path)} changed each time it was read: it is left as it was")
+            self._fail(f"{self._file(path)} changed each time it was read: it is left as it was")
         else:
             self._scan.again(path, self._now)
 
@@ -242,11 +254,11 @@ class RunFiles:
         digest, did = order["digest"], answer["did"]
         send = self._sends.get(digest)
         if did == "waiting":
-            self.error = answer["why"]
+            self._waiting = answer["why"]
             return
         self.moved_at = self._now
         if did == "have":
-            self.error = None
+            self._waiting = None
             if send is not None:
                 send.have = answer["bytes"]
             return
@@ -255,13 +267,11 @@ class RunFiles:
         if send is not None:
             self._unlink(send.copy)
         if did == "sent":
-            self.error = None
+            self._waiting = None
             self._sent.add(digest)
         elif did in ("failed", "refused"):
             self._failed.add(order["name"])
-            if self.error != answer["why"]:
-                self._say(answer["why"])
-            self.error = answer["why"]
+            self._fail(answer["why"])
         else:
             self._send_from_elsewhere(order["name"], digest)
 
@@ -293,6 +303,11 @@ class RunFiles:
             self._unlink(send.copy)
         self._sends.clear()
         self._to_send.clear()
+
+    def _fail(self, why: str) -> None:
+        if self._failure != why:
+            self._say(why)
+        self._failure = why
 
     def _file(self, path: str) -> str:
         return os.fspath(self._folder / FILES / path)

@@ -1,4 +1,4 @@
-"""Which versions of a run's files are recorded already: what a sidecar learns from those before it."""
+"""Which versions of a run's files its directory has on record: for whoever takes or sends them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from kiseki.records.framing import FRAME, MAGIC, PRELUDE_BYTES, Damaged, Incomplete
-from kiseki.records.kinds import SIDECAR, File
-from kiseki.records.reader import Follower, read_header
+from .framing import FRAME, MAGIC, PRELUDE_BYTES, Damaged, Incomplete
+from .kinds import SIDECAR, File
+from .reader import Follower, read_header
 
 _SUFFIX: Final = ".kiseki"
 _FILE: Final = 6
