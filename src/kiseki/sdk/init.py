@@ -184,15 +184,16 @@ def _places(root: Path) -> Iterator[Path]:
 
 
 def _obeying(settings: RunSettings, mode: str, header: Header) -> RunSettings:
-    """The settings as they apply in `mode`: output is not recorded where server or project chose so."""
+    """The settings as they apply in `mode`: output and code are not kept where server or project chose so."""
     from msgspec.structs import replace
 
-    console = settings.console
+    console, save_code = settings.console, settings.save_code
     if mode != "disabled":
         policy = load_policy(settings.base_url)
         choices = effective(settings.recording, policy, header.entity, header.project)
         console = console if choices["console"].value else "off"
-    return replace(settings, mode=mode, console=console)
+        save_code = bool(choices["save_code"].value)
+    return replace(settings, mode=mode, console=console, save_code=save_code)
 
 
 def _chosen(

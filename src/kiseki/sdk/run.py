@@ -16,6 +16,7 @@ from kiseki.sdk.ending import ending_of
 from kiseki.sdk.environment import describe_environment
 from kiseki.sdk.errors import UsageError
 from kiseki.sdk.launch import Sidecar
+from kiseki.sdk.notebook import SessionHistory, keep_session_history
 from kiseki.sdk.page import page_url
 from kiseki.sdk.recorder import Recorder
 from kiseki.sdk.settings import RunSettings
@@ -40,6 +41,7 @@ class Run:
         self._recorder = Recorder(writer, run_dir, self._look_after_own_lane)
         self._finished = False
         self._sidecar: Sidecar | None = None
+        self._history: SessionHistory | None = None
         self._scratch: str | None = None
         self._name = settings.run_name or ""
         self._notes = settings.run_notes
@@ -252,6 +254,8 @@ class Run:
         self._recorder.write(lambda writer: Environment(writer.now(), describe_environment()))
         self._config.update(config)
         if self._run_dir is not None:
+            if asked.save_code:
+                self._history = keep_session_history(self._run_dir)
             self._call_sidecar()
 
     def end(
@@ -266,6 +270,8 @@ class Run:
             current.leave(self)
             if not current.active:
                 exits.uninstall()
+        if self._history is not None:
+            self._history.stop()
         if self._sidecar is not None:
             self._sidecar.stop_watching()
         if writer is not None and not self.inherited and self._run_dir is not None:
