@@ -82,8 +82,8 @@ def test_history_is_sampled_and_a_frame_where_pandas_is(api: Api, monkeypatch: p
     assert (rows[0], rows[-1]) == ({"_step": 0, "loss": 1.0}, {"_step": 1499, "loss": 1 / 1500})
     by_other = run.history(samples=50, keys=["loss"], x_axis="acc", pandas=False)
     assert by_other[-1] == {"acc": 1499.0, "loss": 1 / 1500}
-    with pytest.raises(ValueError, match="stream"):
-        run.history(stream="system")
+    with pytest.raises(ValueError, match='stream="gpu": there are "default" and "system"'):
+        run.history(stream="gpu")
     with pytest.raises(ValueError, match="samples is 0; it takes 1 or more"):
         run.history(samples=0)
     for read in (run.history, run.scan_history):

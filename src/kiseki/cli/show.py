@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 
 @click.command("show")
 @click.argument("run", metavar="RUN|DIR")
+@click.option("--system", is_flag=True, help="Show what was measured beside the run: CPU, memory, GPUs, …")
 @json_option
-def command(run: str, as_json: bool) -> None:
+def command(run: str, system: bool, as_json: bool) -> None:
     """Show a run's state, config and summary.
 
     RUN is entity/project/id, project/id or id; DIR is a run directory, read as it is, without any server.
     """
     folder = run_directory(run)
+    if system:
+        from kiseki.cli.show_system import show_system
+
+        show_system(run, folder, as_json=as_json)
+        return
     if folder is not None:
         document = local_document(folder)
     else:

@@ -182,6 +182,14 @@ class Run:
             rows.sort(key=lambda row: _sortable(row.get(x_axis)))
         return _frame(rows) if pandas else rows
 
+    def system(self) -> dict[str, Any]:
+        """What was measured beside the training: `metrics` with their extremes and units, and whose `lanes`.
+
+        As `GET /api/v1/runs/{entity}/{project}/{id}/system` answers; `history(stream="system")` has the
+        samples themselves.
+        """
+        return dict(self._api.request("GET", f"{self._address()}/system"))
+
     def scan_history(
         self,
         keys: Sequence[str] | None = None,

@@ -11,12 +11,15 @@ from kiseki.query.answers import (
     RunCount,
     RunDetail,
     RunsPage,
+    RunSystem,
+    SystemLane,
+    SystemMetric,
 )
 from kiseki.query.errors import InvalidQuery, NotFound
 from kiseki.query.files import FileContent, RunFile, RunFiles, open_file, run_files
 from kiseki.query.history import history_rows, sampled_history
 from kiseki.query.projects import metrics_of, projects
-from kiseki.query.runs import count_runs, run_detail, run_keys, runs_page
+from kiseki.query.runs import count_runs, run_detail, run_keys, run_system, runs_page
 from kiseki.query.series import series
 
 __all__ = [
@@ -34,7 +37,10 @@ __all__ = [
     "RunDetail",
     "RunFile",
     "RunFiles",
+    "RunSystem",
     "RunsPage",
+    "SystemLane",
+    "SystemMetric",
     "count_runs",
     "history_rows",
     "metrics_of",
@@ -43,6 +49,7 @@ __all__ = [
     "run_detail",
     "run_files",
     "run_keys",
+    "run_system",
     "runs_page",
     "sampled_history",
     "series",

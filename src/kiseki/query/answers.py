@@ -123,6 +123,34 @@ class RunDetail(Run, frozen=True, kw_only=True):
     damage: str | None
 
 
+class SystemLane(msgspec.Struct, frozen=True, kw_only=True):
+    """The samples of one sidecar: `label` is its host's name. Two of one label follow each other."""
+
+    lane: int
+    label: str
+    id: str
+
+
+class SystemMetric(RunMetric, frozen=True, kw_only=True):
+    """One metric of the system stream, and what it measures.
+
+    `device` is cpu, memory, disk, network, process, gpu.0, …; metrics that differ only in their `part` (a
+    core, a mount point) share the `quantity`; `unit` is that of the values, "" for a count.
+    """
+
+    device: str
+    quantity: str
+    part: str
+    unit: str
+
+
+class RunSystem(msgspec.Struct, frozen=True, kw_only=True):
+    """The system stream of a run: its metrics, and who measured them."""
+
+    metrics: list[SystemMetric]
+    lanes: list[SystemLane]
+
+
 class ProjectMetric(msgspec.Struct, frozen=True, kw_only=True):
     """One metric of a project: how many runs have it, the most points a run has of it, the numbers of all."""
 

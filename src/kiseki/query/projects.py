@@ -8,6 +8,7 @@ from sqlalchemy import Connection, case, func, select
 
 from kiseki.query.answers import Project, ProjectMetric, ProjectMetrics, Projects
 from kiseki.query.errors import NotFound
+from kiseki.records.kinds import DEFAULT_STREAM
 from kiseki.store.tables import metrics as metric_rows
 from kiseki.store.tables import projects as project_rows
 from kiseki.store.tables import runs
@@ -65,7 +66,7 @@ def metrics_of(store: Store, entity: str, project: str) -> ProjectMetrics:
             func.max(metric_rows.c.type).label("last_type"),
         )
         .join(runs, runs.c.id == metric_rows.c.run_pk)
-        .where(runs.c.deleted_us.is_(None))
+        .where(runs.c.deleted_us.is_(None), metric_rows.c.stream == DEFAULT_STREAM)
         .group_by(metric_rows.c.key)
         .order_by(metric_rows.c.key)
     )

@@ -10,10 +10,22 @@ from urllib.parse import quote
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, String, and_, case, func, or_, select
 
-from kiseki.query.answers import Lane, Run, RunCount, RunDetail, RunMetric, RunsPage
+from kiseki.query.answers import (
+    Lane,
+    Run,
+    RunCount,
+    RunDetail,
+    RunMetric,
+    RunsPage,
+    RunSystem,
+    SystemLane,
+    SystemMetric,
+)
 from kiseki.query.columns import columns_of
 from kiseki.query.errors import InvalidQuery, NotFound
 from kiseki.query.projects import find_project
+from kiseki.records.kinds import DEFAULT_STREAM, SYSTEM_STREAM
+from kiseki.records.measures import measure_of
 from kiseki.store.tables import as_text, projects, run_values, runs
 from kiseki.store.tables import metrics as metric_rows
 
@@ -93,13 +105,29 @@ def run_detail(
         if row is None:
             raise _no_run(entity, project, run_id)
         lanes = _labelled_lanes(connection, row.id)
-        metrics = _metrics_of_run(connection, row.id)
+        metrics = _metrics_of_run(connection, row.id, DEFAULT_STREAM)
     return RunDetail(
         **_run_fields(row, base_url),
         environment=msgspec.Raw(row.environment_text.encode()),
         lanes=lanes,
         metrics=metrics,
         damage=row.damage,
+    )
+
+
+def run_system(store: Store, run_pk: int) -> RunSystem:
+    """Return what was measured beside a run: the metrics of its system stream, and who measured them."""
+    from kiseki.store.series import lanes_of
+
+    with store.read() as connection:
+        lanes = lanes_of(connection, run_pk, SYSTEM_STREAM)
+        metrics = _metrics_of_run(connection, run_pk, SYSTEM_STREAM)
+    return RunSystem(
+        metrics=[
+            SystemMetric(**msgspec.structs.asdict(metric), **measure_of(metric.key)._asdict())
+            for metric in metrics
+        ],
+        lanes=[SystemLane(**lane._asdict()) for lane in lanes],
     )
 
 
@@ -281,12 +309,13 @@ def _direction(column: ColumnElement[Any], descending: bool) -> ColumnElement[An
 def _labelled_lanes(connection: Connection, run_pk: int) -> list[Lane]:
     from kiseki.store.series import lanes_of
 
-    # What stands beside the training (its sidecar) is a lane too, without a label of its own.
+    # A server's edits are a lane too, without a label of its own.
     lanes = lanes_of(connection, run_pk)
     return [Lane(lane=one.lane, label=one.label) for one in lanes if one.lane == 0 or one.label]
 
 
-def _metrics_of_run(connection: Connection, run_pk: int) -> list[RunMetric]:
+def _metrics_of_run(connection: Connection, run_pk: int, stream: str) -> list[RunMetric]:
     columns = [metric_rows.c[name] for name in RunMetric.__struct_fields__]
-    query = select(*columns).where(metric_rows.c.run_pk == run_pk).order_by(metric_rows.c.key)
+    query = select(*columns).where(metric_rows.c.run_pk == run_pk, metric_rows.c.stream == stream)
+    query = query.order_by(metric_rows.c.key)
     return [RunMetric(**row._mapping) for row in connection.execute(query)]

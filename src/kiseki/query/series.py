@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from sqlalchemy import select
 
 from kiseki.query.errors import InvalidQuery
+from kiseki.records.kinds import DEFAULT_STREAM
 from kiseki.store.tables import runs
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from kiseki.store.series import LanePoints
 
 XAxis = Literal["_step", "_runtime", "_timestamp"]
+
+ROWS: Final = "_step"
+"""Under this name the store gives the rows themselves."""
 
 MAX_BUCKETS: Final = 10_000
 """Most buckets a series."""
@@ -33,8 +37,11 @@ def series(
     x_min: float | None = None,
     x_max: float | None = None,
     buckets: int = 500,
+    stream: str = DEFAULT_STREAM,
 ) -> bytes:
-    """Return the buckets of every run's metrics as an Arrow IPC stream.
+    """Return the buckets of every run's metrics of a stream as an Arrow IPC stream.
+
+    The key `_step` is each row's own step.
 
     Columns: `run` u32 (index into `run_pks`), `key` u32 (index into `keys`), `lane` u16 (0: the primary
     one), `x_first`, `x_last` f64, `count` u32, `min`, `max`, `sum`, `first`, `last` f64 (of the `count`
@@ -56,7 +63,7 @@ def series(
     places: list[tuple[int, int, int]] = []
     points: list[Points] = []
     for run, run_pk in enumerate(run_pks):
-        for key, lane, one in _points_of_run(store, run_pk, keys, x, x_min, x_max):
+        for key, lane, one in _points_of_run(store, run_pk, keys, x, x_min, x_max, stream):
             places.append((run, key, lane))
             points.append(one)
     cut = bucket_points(points, buckets, x_min=x_min, x_max=x_max)
@@ -92,7 +99,13 @@ def _check(x_min: float | None, x_max: float | None, buckets: int) -> None:
 
 
 def _points_of_run(
-    store: Store, run_pk: int, keys: Sequence[str], x: XAxis, x_min: float | None, x_max: float | None
+    store: Store,
+    run_pk: int,
+    keys: Sequence[str],
+    x: XAxis,
+    x_min: float | None,
+    x_max: float | None,
+    stream: str,
 ) -> list[tuple[int, int, Points]]:
     import numpy as np
 
@@ -103,7 +116,16 @@ def _points_of_run(
     step_max = math.floor(x_max) if x == "_step" and x_max is not None else None
     with store.read() as connection:
         start_us = connection.execute(select(runs.c.started_us).where(runs.c.id == run_pk)).scalar() or 0
-        found = read_points(store, connection, run_pk, keys, step_min=step_min, step_max=step_max)
+        found = read_points(
+            store,
+            connection,
+            run_pk,
+            keys,
+            step_min=step_min,
+            step_max=step_max,
+            rows=ROWS in keys,
+            stream=stream,
+        )
     series_of_run = []
     for index, key in enumerate(keys):
         for lane_points in sorted(found.get(key, ()), key=lambda one: one.lane):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .fold import RunFold
-from .kinds import DATA_ROLES, Header
+from .kinds import DATA_ROLES, DEFAULT_STREAM, SYSTEM_STREAM, Header, stream_of
 from .reader import DecodedRow, Reading, read_records
 
 
@@ -37,17 +37,42 @@ def read_run(directory: str | os.PathLike[str]) -> LocalRun:
     return LocalRun(headers, fold, damage)
 
 
-def history(directory: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
-    """The rows of a run directory, merged: within a lane the last record wins per (key, step).
+def history(directory: str | os.PathLike[str], stream: str = DEFAULT_STREAM) -> Iterator[dict[str, Any]]:
+    """The rows of a run directory's stream, merged: within a lane the last record wins per (key, step).
 
     Each row is `{"_step", "_runtime" (s), "_timestamp" (unix s), **values}`, the times those of its last
     record, and `"_lane"`, the lane's label, where that is not the primary one. Lane after lane, each by step.
+    Rows of the system stream have no `_step`, and `_lane`, the host's name, where it is not the first one's.
+    """
+    system = stream == SYSTEM_STREAM
+    first_host: str | None = None
+    for header, rows in lane_rows(directory, stream):
+        label = None if header.primary else header.label
+        if system:
+            host = host_of(header)
+            first_host = host if first_host is None else first_host
+            label = None if host == first_host else host
+        for step in sorted(rows):
+            row = rows[step]
+            first = {"_runtime": row.pop("_runtime"), "_timestamp": row.pop("_timestamp")}
+            if not system:
+                first = {"_step": step, **first}
+            yield {**first, **row} if label is None else {**first, **row, "_lane": label}
+
+
+def lane_rows(
+    directory: str | os.PathLike[str], stream: str = DEFAULT_STREAM
+) -> Iterator[tuple[Header, dict[int, dict[str, Any]]]]:
+    """The lanes of a run directory's stream: the first writer's header, and the merged rows by step.
+
+    Each row has its values, `_runtime` (s) and `_timestamp` (unix s).
     """
     readings = [reading for _, reading in _readings(Path(directory))]
     headers = {r.header.writer: r.header for r in readings if r.header is not None}
     entries = {r.header.writer: r.entries for r in readings if r.header is not None}
     started_us = min((h.wall_ns // 1000 for h in headers.values() if h.role in DATA_ROLES), default=0)
-    for lane in _lanes(headers):
+    of_stream = {writer: header for writer, header in headers.items() if stream_of(header.role) == stream}
+    for lane in _lanes(of_stream):
         rows: dict[int, dict[str, Any]] = {}
         for header in lane:
             for entry in entries[header.writer]:
@@ -57,10 +82,12 @@ def history(directory: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
                     row.update(zip(record.names, record.values, strict=True))
                     row["_runtime"] = (record.time_us - started_us) / 1e6
                     row["_timestamp"] = record.time_us / 1e6
-        for step in sorted(rows):
-            row = rows[step]
-            first = {"_step": step, "_runtime": row.pop("_runtime"), "_timestamp": row.pop("_timestamp")}
-            yield {**first, **row} if lane[0].primary else {**first, **row, "_lane": lane[0].label}
+        yield lane[0], rows
+
+
+def host_of(header: Header) -> str:
+    """The host whose samples a sidecar's writer holds."""
+    return header.label or header.host
 
 
 def _readings(directory: Path) -> list[tuple[Path, Reading]]:

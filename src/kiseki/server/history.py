@@ -14,6 +14,7 @@ from kiseki.records.numbers import to_json
 from kiseki.server.context import Context
 from kiseki.server.endpoint import endpoint
 from kiseki.server.runs import RunPath
+from kiseki.server.series import STREAMS, Stream
 
 JSON_LINES = "application/jsonl"
 _LINES_A_CHUNK = 500
@@ -24,6 +25,7 @@ class HistoryQuery(msgspec.Struct, frozen=True):
 
     keys: list[str] = []
     samples: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 500
+    stream: Stream = "default"
 
 
 class ExportQuery(msgspec.Struct, frozen=True):
@@ -32,12 +34,14 @@ class ExportQuery(msgspec.Struct, frozen=True):
     keys: list[str] = []
     min_step: int | None = None
     max_step: int | None = None
+    stream: Stream = "default"
 
 
 class History(msgspec.Struct, frozen=True):
     """Rows in order of (lane, step): `_step`, `_runtime`, `_timestamp` and the logged values.
 
-    A row of another lane than the primary one carries its label as `_lane`.
+    A row of another lane than the primary one carries its label as `_lane`. Rows of the system stream have no
+    `_step`, and `_lane`, the host's name, where that is not the first one's.
     """
 
     rows: list[Document]
@@ -47,7 +51,9 @@ class History(msgspec.Struct, frozen=True):
 def sample_history(context: Context, path: RunPath, query: HistoryQuery) -> History:
     """Return evenly spaced rows of a run, the first and the last among them."""
     (run_pk,) = queries.run_keys(context.store, path.entity, path.project, [path.run_id])
-    rows = queries.sampled_history(context.store, run_pk, query.keys or None, samples=query.samples)
+    rows = queries.sampled_history(
+        context.store, run_pk, query.keys or None, samples=query.samples, stream=STREAMS[query.stream]
+    )
     return History([msgspec.Raw(to_json(row)) for row in rows])
 
 
@@ -55,7 +61,9 @@ def sample_history(context: Context, path: RunPath, query: HistoryQuery) -> Hist
 def export_history(context: Context, path: RunPath, query: ExportQuery) -> Response:
     """Stream every row of a run, one JSON object a line."""
     (run_pk,) = queries.run_keys(context.store, path.entity, path.project, [path.run_id])
-    rows = queries.history_rows(context.store, run_pk, query.keys or None, query.min_step, query.max_step)
+    rows = queries.history_rows(
+        context.store, run_pk, query.keys or None, query.min_step, query.max_step, STREAMS[query.stream]
+    )
     return StreamingResponse(_lines(rows), media_type=JSON_LINES)
 
 

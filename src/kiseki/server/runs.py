@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from kiseki import query as queries
-from kiseki.query import RunCount, RunDetail, RunsPage
+from kiseki.query import RunCount, RunDetail, RunsPage, RunSystem
 from kiseki.server.context import Context
 from kiseki.server.endpoint import Call, endpoint
 from kiseki.server.projects import ProjectPath
@@ -62,4 +62,11 @@ def get_run(context: Context, call: Call, path: RunPath) -> RunDetail:
     return queries.run_detail(context.store, path.entity, path.project, path.run_id, base_url=call.base_url)
 
 
-ENDPOINTS = (list_runs, count_runs, get_run)
+@endpoint("GET", "/runs/{entity}/{project}/{run_id}/system")
+def get_system(context: Context, path: RunPath) -> RunSystem:
+    """Return the metrics of a run's system stream, and who measured them; their points are series."""
+    (run_pk,) = queries.run_keys(context.store, path.entity, path.project, [path.run_id])
+    return queries.run_system(context.store, run_pk)
+
+
+ENDPOINTS = (list_runs, count_runs, get_run, get_system)

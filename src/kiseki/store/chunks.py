@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from kiseki.records.kinds import Other, Segment, read_extension
+from kiseki.records.kinds import Console, File, Other, Segment, read_extension
 from kiseki.records.reader import Entry
 from kiseki.store.codec import compress, decode_column, decompress, encode_column, packable
 from kiseki.store.columns import Block, Column, Field, Ints, column_of
@@ -21,6 +21,9 @@ CHUNK_ROWS = 256
 
 STEP, TIME, REST = "_step", "_time", ""
 """Keys of the columns that a segment's metrics share, and of its rest row."""
+
+_ELSEWHERE = (Segment, Console, File)
+"""Records that a rest row leaves out: what they say lies in tables of their own."""
 
 _RESERVED = frozenset({STEP, TIME, REST})
 
@@ -44,7 +47,7 @@ def seal(block: Block, run_pk: int, writer_pk: int) -> list[dict[str, Any]]:
             rows.append(_row(block, run_pk, writer_pk, key, field.column, field.rows))
         else:
             rest.append([key, np.diff(field.rows, prepend=0).tolist(), packable(field.column.objects())])
-    others = [_other(entry) for entry in block.others if not isinstance(entry.record, Segment)]
+    others = [_other(entry) for entry in block.others if not isinstance(entry.record, _ELSEWHERE)]
     if not (rest or others):
         return rows
     rows.append(

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from kiseki.records.kinds import Console
 from kiseki.records.reader import Batch, Entry, RowGroup
 
 Ints = NDArray[np.int64]
@@ -76,6 +77,7 @@ class Block:
     def weight(self) -> int:
         """About how many bytes of memory the block holds."""
         total = 24 * len(self.steps)
+        total += sum(200 + len(e.record.data) for e in self.others if isinstance(e.record, Console))
         for field in self.fields.values():
             values = field.column.values
             total += 64 * len(values) if isinstance(values, list) else int(values.nbytes)

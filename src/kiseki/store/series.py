@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, bindparam, select
 
-from kiseki.records.kinds import DATA_ROLES, Header
+from kiseki.records.kinds import DATA_ROLES, DEFAULT_STREAM, SYSTEM_STREAM, Header, stream_of
 from kiseki.store.chunks import REST, STEP, TIME, SealedSegment, unseal
 from kiseki.store.columns import Block, Column, Ints, Values, join
 from kiseki.store.source import SourceGone
@@ -23,21 +23,43 @@ if TYPE_CHECKING:
 
 
 # Built once: for a run of a few chunks, making a statement costs more than running it.
-_WRITERS = select(writers).where(writers.c.run_pk == bindparam("run")).order_by(writers.c.id)
-_CHUNKS = (
-    select(chunks).where(chunks.c.run_pk == bindparam("run")).order_by(chunks.c.writer_pk, chunks.c.segment)
+_WRITERS = (
+    select(
+        writers.c.id,
+        writers.c.writer,
+        writers.c.role,
+        writers.c.lane,
+        writers.c.header,
+        writers.c.path,
+        writers.c.offset,
+        writers.c.sealed_to,
+        writers.c.sealed_segments,
+    )
+    .where(writers.c.run_pk == bindparam("run"))
+    .order_by(writers.c.id)
 )
+_OF_WRITERS = (
+    chunks.c.run_pk == bindparam("run"),
+    chunks.c.writer_pk.in_(bindparam("writers", expanding=True)),
+)
+_CHUNKS = select(chunks).where(*_OF_WRITERS).order_by(chunks.c.writer_pk, chunks.c.segment)
 _KEYS = chunks.c.key.in_(bindparam("keys", expanding=True))
-_CHUNK_POINTS = select(chunks.c.key, chunks.c.rows).where(chunks.c.run_pk == bindparam("run"), _KEYS)
+_CHUNK_POINTS = select(chunks.c.key, chunks.c.rows).where(*_OF_WRITERS, _KEYS)
 _TOTALS = select(metrics.c.key, metrics.c.points).where(
-    metrics.c.run_pk == bindparam("run"), metrics.c.key.in_(bindparam("keys", expanding=True))
+    metrics.c.run_pk == bindparam("run"),
+    metrics.c.stream == bindparam("stream"),
+    metrics.c.key.in_(bindparam("keys", expanding=True)),
 )
 
 _STEPS = np.iinfo(np.int64)
 
 
 class Lane(NamedTuple):
-    """A lane of a run: number (0 is the primary one), label ("" for the primary one), and its id."""
+    """A lane of a stream: number, label and id.
+
+    Of the default stream number 0 is the primary lane, with the label ""; of the system stream each lane is a
+    sidecar's, labelled with its host.
+    """
 
     lane: int
     label: str
@@ -71,9 +93,9 @@ class _Piece(NamedTuple):
     column: Column
 
 
-def lanes_of(connection: Connection, run_pk: int) -> list[Lane]:
-    """The lanes of a run in order: the primary one first, then by when they began."""
-    return [lane for lane, _ in _lanes(_writers(connection, run_pk))]
+def lanes_of(connection: Connection, run_pk: int, stream: str = DEFAULT_STREAM) -> list[Lane]:
+    """The lanes of a run's stream in order: the primary one first, then by when they began."""
+    return [lane for lane, _ in _lanes(_writers(connection, run_pk, stream), stream)]
 
 
 def read_points(
@@ -85,6 +107,7 @@ def read_points(
     step_min: int | None = None,
     step_max: int | None = None,
     rows: bool = False,
+    stream: str = DEFAULT_STREAM,
 ) -> dict[str, list[LanePoints]]:
     """The points of a run's metrics (all where `keys` is None): for each a list of lanes, in order.
 
@@ -97,7 +120,7 @@ def read_points(
         return {}
     step_min = None if step_min is None else max(step_min, _STEPS.min)
     step_max = None if step_max is None else min(step_max, _STEPS.max)
-    found = _writers(connection, run_pk)
+    found = _writers(connection, run_pk, stream)
     wanted = None if keys is None else frozenset(keys)
     tails = {writer.id: _tail(store, connection, writer) for writer in found}
     tail_points: dict[str, int] = {}
@@ -105,9 +128,10 @@ def read_points(
         for block in blocks:
             for key, field in block.fields.items():
                 tail_points[key] = tail_points.get(key, 0) + len(field.rows)
-    sealed = _sealed_rows(connection, run_pk, wanted, tail_points, step_min, step_max)
+    of = {"run": run_pk, "writers": [writer.id for writer in found]}
+    sealed = _sealed_rows(connection, of, stream, wanted, tail_points, step_min, step_max)
     result: dict[str, list[LanePoints]] = {}
-    for lane, members in _lanes(found):
+    for lane, members in _lanes(found, stream):
         pieces: dict[str, list[_Piece]] = {}
         for writer in members:
             for chunk_rows in sealed.get(writer.id, {}).values():
@@ -131,8 +155,9 @@ def numeric(points: LanePoints) -> LanePoints:
     return LanePoints(points.lane, points.label, points.steps[at], points.times[at], numbers, "f64")
 
 
-def _writers(connection: Connection, run_pk: int) -> Sequence[Any]:
-    return connection.execute(_WRITERS, {"run": run_pk}).all()
+def _writers(connection: Connection, run_pk: int, stream: str) -> Sequence[Any]:
+    found = connection.execute(_WRITERS, {"run": run_pk})
+    return [writer for writer in found if stream_of(writer.role) == stream]
 
 
 def _tail(store: Store, connection: Connection, writer: Any) -> list[Block]:
@@ -147,7 +172,7 @@ def _tail(store: Store, connection: Connection, writer: Any) -> list[Block]:
         return []
 
 
-def _lanes(found: Sequence[Any]) -> list[tuple[Lane, list[Any]]]:
+def _lanes(found: Sequence[Any], stream: str) -> list[tuple[Lane, list[Any]]]:
     """The lanes in order, each with its writers in the order in which the later one wins."""
     headers = {writer.writer: decode_header(writer.header) for writer in found}
 
@@ -165,15 +190,20 @@ def _lanes(found: Sequence[Any]) -> list[tuple[Lane, list[Any]]]:
     ):
         lanes.setdefault(writer.lane, []).append(writer)
     firsts = {lane: headers[members[0].writer] for lane, members in lanes.items()}
-    # Lanes that never hold rows of the run (a sidecar's) come last, so that the others are numbered without
-    # gaps.
+    # Lanes that never hold rows (a server's edits) come last, so that the others are numbered without gaps.
     ordered = sorted(
         firsts.items(), key=lambda x: (x[1].role not in DATA_ROLES, not x[1].primary, x[1].wall_ns, x[0])
     )
     return [
-        (Lane(number, "" if first.primary else first.label, lane), lanes[lane])
+        (Lane(number, _label(first, stream), lane), lanes[lane])
         for number, (lane, first) in enumerate(ordered)
     ]
+
+
+def _label(first: Header, stream: str) -> str:
+    if stream == SYSTEM_STREAM:
+        return first.label or first.host
+    return "" if first.primary else first.label
 
 
 def _collect(
@@ -200,23 +230,27 @@ def _collect(
 
 def _sealed_rows(
     connection: Connection,
-    run_pk: int,
+    of: dict[str, Any],
+    stream: str,
     wanted: frozenset[str] | None,
     tail_points: dict[str, int],
     step_min: int | None,
     step_max: int | None,
 ) -> dict[int, dict[int, list[Any]]]:
-    """Chunk rows of the segments that have steps in the range, by writer and segment, as in the file."""
+    """Chunk rows of the segments that have steps in the range, by writer and segment, as in the file.
+
+    `of` names the run and the writers of the stream.
+    """
     ranged = step_min is not None or step_max is not None
     query = _CHUNKS.where(_segment_in_range(step_min, step_max)) if ranged else _CHUNKS
     if wanted is None:
-        rows = connection.execute(query, {"run": run_pk}).all()
+        rows = connection.execute(query, of).all()
     else:
         query = query.where(_KEYS)
-        rows = connection.execute(query, {"run": run_pk, "keys": [STEP, TIME, *wanted]}).all()
+        rows = connection.execute(query, of | {"keys": [STEP, TIME, *wanted]}).all()
         # Every segment with rows has a column of steps: without one there is no rest row to read either.
-        if rows and _rest_needed(connection, run_pk, wanted, tail_points, None if ranged else rows):
-            rows = [*rows, *connection.execute(query, {"run": run_pk, "keys": [REST]})]
+        if rows and _rest_needed(connection, of, stream, wanted, tail_points, None if ranged else rows):
+            rows = [*rows, *connection.execute(query, of | {"keys": [REST]})]
     found: dict[int, dict[int, list[Any]]] = {}
     for row in rows:
         found.setdefault(row.writer_pk, {}).setdefault(row.segment, []).append(row)
@@ -241,7 +275,8 @@ def _segment_in_range(step_min: int | None, step_max: int | None) -> ColumnEleme
 
 def _rest_needed(
     connection: Connection,
-    run_pk: int,
+    of: dict[str, Any],
+    stream: str,
     wanted: frozenset[str],
     tail_points: dict[str, int],
     rows: Sequence[Any] | None,
@@ -253,12 +288,12 @@ def _rest_needed(
     held = dict(tail_points)
     keys = [key for key in wanted if key not in (STEP, TIME, REST)]
     if rows is None:
-        own = connection.execute(_CHUNK_POINTS, {"run": run_pk, "keys": keys}).all()
+        own = connection.execute(_CHUNK_POINTS, of | {"keys": keys}).all()
     else:
         own = [row for row in rows if row.key not in (STEP, TIME, REST)]
     for row in own:
         held[row.key] = held.get(row.key, 0) + row.rows
-    totals = connection.execute(_TOTALS, {"run": run_pk, "keys": [*wanted]})
+    totals = connection.execute(_TOTALS, {"run": of["run"], "stream": stream, "keys": [*wanted]})
     return any(total > held.get(key, 0) for key, total in totals)
 
 

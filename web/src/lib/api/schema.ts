@@ -141,6 +141,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{entity}/{project}/{run_id}/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return the metrics of a run's system stream, and who measured them; their points are series. */
+        get: operations["get_system"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/series": {
         parameters: {
             query?: never;
@@ -185,6 +202,58 @@ export interface paths {
         /** Stream every row of a run, one JSON object a line. */
         get: operations["export_history"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{entity}/{project}/{run_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List a run's files by path, and the versions whose content is not here yet. */
+        get: operations["list_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{entity}/{project}/{run_id}/files/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return a file, whole or the part that `Range` names; its ETag is the SHA-256 of the whole. */
+        get: operations["get_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/blobs/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Say what the server has of a content. */
+        get: operations["get_blob"];
+        /** Take the next piece of a content, of at most 8 MiB; with the last one it is checked and there. */
+        put: operations["put_blob"];
         post?: never;
         delete?: never;
         options?: never;
@@ -508,11 +577,52 @@ export interface components {
             step_max: number | null;
         };
         /**
+         * RunSystem
+         * @description The system stream of a run: its metrics, and who measured them.
+         */
+        RunSystem: {
+            metrics: components["schemas"]["SystemMetric"][];
+            lanes: components["schemas"]["SystemLane"][];
+        };
+        /**
+         * SystemMetric
+         * @description One metric of the system stream, and what it measures.
+         *
+         *         `device` is cpu, memory, disk, network, process, gpu.0, …; metrics that differ only in their `part` (a
+         *         core, a mount point) share the `quantity`; `unit` is that of the values, "" for a count.
+         */
+        SystemMetric: {
+            key: string;
+            type: string;
+            count: number;
+            nan: number;
+            pinf: number;
+            ninf: number;
+            min: number | null;
+            max: number | null;
+            last: number | null;
+            step_min: number | null;
+            step_max: number | null;
+            device: string;
+            quantity: string;
+            part: string;
+            unit: string;
+        };
+        /**
+         * SystemLane
+         * @description The samples of one sidecar: `label` is its host's name. Two of one label follow each other.
+         */
+        SystemLane: {
+            lane: number;
+            label: string;
+            id: string;
+        };
+        /**
          * SeriesQuestion
          * @description Which metrics of which runs, over which x and range, in how many buckets.
          *
          *         `min` and `max` are inclusive, in the unit of `x`: a step, seconds since the run's start, unix
-         *         seconds; null is where the points end.
+         *         seconds; null is where the points end. The key `_step` is each row's own step.
          */
         SeriesQuestion: {
             entity: string;
@@ -530,17 +640,58 @@ export interface components {
             max: number | null;
             /** @default 500 */
             buckets: number;
+            /**
+             * @default default
+             * @enum {unknown}
+             */
+            stream: "default" | "system";
         };
         /**
          * History
          * @description Rows in order of (lane, step): `_step`, `_runtime`, `_timestamp` and the logged values.
          *
-         *         A row of another lane than the primary one carries its label as `_lane`.
+         *         A row of another lane than the primary one carries its label as `_lane`. Rows of the system stream have no
+         *         `_step`, and `_lane`, the host's name, where that is not the first one's.
          */
         History: {
             rows: {
                 [key: string]: unknown;
             }[];
+        };
+        /**
+         * RunFiles
+         * @description The files of a run by path, and the newer versions that are awaited.
+         */
+        RunFiles: {
+            files: components["schemas"]["RunFile"][];
+            pending: components["schemas"]["PendingFile"][];
+        };
+        /**
+         * RunFile
+         * @description One file as it can be read now: `size` in bytes, `updated` when it was last changed (unix s).
+         */
+        RunFile: {
+            path: string;
+            size: number;
+            digest: string;
+            updated: number;
+            media_type: string;
+        };
+        /**
+         * PendingFile
+         * @description A version that was recorded, but whose content is not here (yet).
+         */
+        PendingFile: {
+            path: string;
+            size: number;
+        };
+        /**
+         * BlobState
+         * @description Whether the whole content is here, and how many of its first bytes are.
+         */
+        BlobState: {
+            present: boolean;
+            have: number;
         };
         /**
          * Keys
@@ -939,6 +1090,39 @@ export interface operations {
             };
         };
     };
+    get_system: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                entity: string;
+                project: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunSystem"];
+                };
+            };
+            /** @description error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     read_series: {
         parameters: {
             query?: never;
@@ -977,6 +1161,7 @@ export interface operations {
             query?: {
                 keys?: string[];
                 samples?: number;
+                stream?: "default" | "system";
             };
             header?: never;
             path: {
@@ -1014,6 +1199,7 @@ export interface operations {
                 keys?: string[];
                 min_step?: number | null;
                 max_step?: number | null;
+                stream?: "default" | "system";
             };
             header?: never;
             path: {
@@ -1032,6 +1218,145 @@ export interface operations {
                 };
                 content: {
                     "application/jsonl": unknown;
+                };
+            };
+            /** @description error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                entity: string;
+                project: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunFiles"];
+                };
+            };
+            /** @description error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    get_file: {
+        parameters: {
+            query?: {
+                download?: number;
+                inline?: number;
+            };
+            header?: never;
+            path: {
+                entity: string;
+                project: string;
+                run_id: string;
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    get_blob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BlobState"];
+                };
+            };
+            /** @description error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    put_blob: {
+        parameters: {
+            query: {
+                offset: number;
+                size: number;
+            };
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": unknown;
+            };
+        };
+        responses: {
+            /** @description success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description error */
