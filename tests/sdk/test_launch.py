@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kiseki.sdk.finish import await_upload, finish_bound
+from kiseki.sdk.finish import _Bar, await_upload, finish_bound, read_upload
 from kiseki.sdk.launch import lock_name
 from kiseki.sdk.settings import RunSettings
 
@@ -159,7 +159,7 @@ def progress(path: Path, **values: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize("told", [{"offset": 10, "state": "done"}, {"state": "following"}, {"offset": 12}])
+@pytest.mark.parametrize("told", [{"offset": 10, "state": "done", "closed": True}, {"state": "following"}])
 def test_wait_ends_when_all_is_sent(told: dict[str, object], tmp_path: Path) -> None:
     assert await_upload(progress(tmp_path / "p", **told), 10, 600, tmp_path, lambda: None)
 
@@ -173,12 +173,36 @@ def test_wait_ends_at_once_where_the_server_refuses(
     assert "6 bytes" in said and "no valid key" in said and f"kiseki sync {tmp_path}" in said
 
 
+def test_wait_is_for_the_files_too_and_says_which_are_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = {"files_left": 3, "files_bytes_left": 40_000_000, "files_error": "disk full"}
+    told = progress(tmp_path / "p", offset=10, state="done", **left)
+    assert not await_upload(told, 10, 0, tmp_path, lambda: None)
+    said = capsys.readouterr().err
+    assert "3 files (40.0 MB) are not sent yet (disk full)" in said and "kiseki sync" in said
+
+
+def test_a_file_that_could_not_be_taken_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = progress(tmp_path / "p", offset=10, state="done", closed=True, files_error="a.bin cannot be read")
+    assert await_upload(told, 10, 600, tmp_path, lambda: None)
+    assert "a.bin cannot be read" in capsys.readouterr().err
+
+
+def test_the_bar_counts_files(tmp_path: Path) -> None:
+    bar = _Bar(1_000)
+    first = read_upload(progress(tmp_path / "p", offset=1_000, files_left=12, files_bytes_left=99_000))
+    assert "files: 0 of 12, 99.0 kB left" in bar.line(first, 30.0)
+    later = read_upload(progress(tmp_path / "p", offset=1_000, files_left=9, files_bytes_left=40_000))
+    assert "60.0 kB of 100.0 kB, files: 3 of 12, 40.0 kB left" in bar.line(later, 20.0)
+
+
 def test_wait_sees_to_it_that_a_sidecar_lives(tmp_path: Path) -> None:
     """It may be killed while `finish` waits for it."""
     file = progress(tmp_path / "p")
 
     def start_sidecar() -> None:
-        progress(file, offset=10, state="done")
+        progress(file, offset=10, state="done", closed=True)
 
     assert await_upload(file, 10, 600, tmp_path, start_sidecar)
 

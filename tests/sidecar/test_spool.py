@@ -51,6 +51,10 @@ def test_progress_outlives_its_pointer_until_it_is_cleared(tmp_path: Path) -> No
         "state": "sending",
         "error": None,
         "url": None,
+        "files_left": 0,
+        "files_bytes_left": 0,
+        "files_error": None,
+        "closed": False,
     }
 
 

@@ -20,13 +20,21 @@ _BAR_WIDTH = 24
 
 
 class Upload(NamedTuple):
-    """How far the sidecar is with one writer, by its progress file."""
+    """How far the sidecar is with one writer and its run's files, by its progress file."""
 
     offset: int
     size: int
     state: str
     error: str | None
     url: str | None
+    files_left: int
+    files_bytes_left: int
+    files_error: str | None
+    closed: bool
+
+    def sent(self, size: int) -> int:
+        """How many of the writer's `size` bytes are sent."""
+        return min(self.offset, size)
 
 
 def finish_bound(asked: float | None) -> float:
@@ -46,7 +54,7 @@ def dies_with_the_job() -> bool:
 def await_upload(
     progress: Path, size: int, bound: float, run_dir: Path, ensure_sidecar: Callable[[], None]
 ) -> bool:
-    """Wait until all `size` bytes of a closed writer are sent; whether they are.
+    """Wait until all of a run is sent: the `size` bytes of its closed writer, its files; whether it is.
 
     Calls `ensure_sidecar` at once and every second, for the sidecar may die meanwhile. Returns early where it
     gave up, or on Ctrl-C. Says what stayed unsent, with the line to send it.
@@ -55,10 +63,11 @@ def await_upload(
     deadline, next_look = now + bound, now
     upload = None
     drawn = False
+    bar = _Bar(size)
     try:
         while True:
             upload = read_upload(progress)
-            if upload is not None and is_complete(upload, size):
+            if upload is not None and is_complete(upload):
                 break
             now = time.monotonic()
             if now >= next_look:
@@ -68,19 +77,20 @@ def await_upload(
             if left <= 0 or (upload is not None and upload.state == "stopped"):
                 break
             if is_interactive():
-                write("\r" + _bar(upload, size, left))
+                write("\r" + bar.line(upload, left))
                 drawn = True
             time.sleep(min(_LOOK_S, left))
     except KeyboardInterrupt:
         pass
     if drawn:
         write("\r\033[K")
-    if upload is not None and is_complete(upload, size):
+    if upload is not None and is_complete(upload):
+        if upload.files_error is not None:
+            warn(f"not all files of this run are sent: {upload.files_error}; {sync_command(run_dir)}")
         return True
-    sent = 0 if upload is None else min(upload.offset, size)
-    why = f" ({upload.error})" if upload is not None and upload.error else ""
-    remedy = sync_command(run_dir)
-    warn(f"{_bytes(size - sent)} of this run are not sent yet{why}; nothing is lost: {remedy}")
+    error = None if upload is None else upload.error or upload.files_error
+    why = f" ({error})" if error else ""
+    warn(f"{_unsent(upload, size)} not sent yet{why}; nothing is lost: {sync_command(run_dir)}")
     return False
 
 
@@ -89,25 +99,62 @@ def read_upload(progress: Path) -> Upload | None:
     try:
         data = json.loads(progress.read_bytes())
         return Upload(
-            int(data["offset"]), int(data["size"]), str(data["state"]), data.get("error"), data.get("url")
+            int(data["offset"]),
+            int(data["size"]),
+            str(data["state"]),
+            data.get("error"),
+            data.get("url"),
+            int(data.get("files_left", 0)),
+            int(data.get("files_bytes_left", 0)),
+            data.get("files_error"),
+            data.get("closed") is True,
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def is_complete(upload: Upload, size: int) -> bool:
-    """Whether the server has all `size` bytes, or reads the file itself."""
-    return upload.state == "following" or upload.offset >= size
+def is_complete(upload: Upload) -> bool:
+    """Whether the server has all of the run, or reads it in place."""
+    return upload.state == "following" or upload.closed
 
 
-def _bar(upload: Upload | None, size: int, left: float) -> str:
-    sent = 0 if upload is None else min(upload.offset, size)
-    filled = _BAR_WIDTH * sent // size if size else _BAR_WIDTH
-    waiting = f" waiting: {upload.error:.60}" if upload is not None and upload.error else ""
-    return (
-        f"kiseki: sending [{'█' * filled}{'·' * (_BAR_WIDTH - filled)}] {_bytes(sent)} of {_bytes(size)}"
-        f"{waiting}, at most {left:.0f} s more\033[K"
-    )
+class _Bar:
+    """The line that shows what is sent of a writer, and of the files that were left when the wait began."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._files = 0
+        self._files_size = 0
+
+    def line(self, upload: Upload | None, left: float) -> str:
+        """The line as it is now; `left` is how many more seconds are waited."""
+        sent, files, waiting = 0, "", ""
+        if upload is not None:
+            self._files = max(self._files, upload.files_left)
+            self._files_size = max(self._files_size, upload.files_bytes_left)
+            sent = upload.sent(self._size) + self._files_size - upload.files_bytes_left
+            error = upload.error or upload.files_error
+            waiting = f" waiting: {error:.60}" if error else ""
+            if upload.files_left:
+                done = self._files - upload.files_left
+                files = f", files: {done} of {self._files}, {_bytes(upload.files_bytes_left)} left"
+        size = self._size + self._files_size
+        filled = _BAR_WIDTH * sent // size if size else _BAR_WIDTH
+        return (
+            f"kiseki: sending [{'█' * filled}{'·' * (_BAR_WIDTH - filled)}] {_bytes(sent)} of {_bytes(size)}"
+            f"{files}{waiting}, at most {left:.0f} s more\033[K"
+        )
+
+
+def _unsent(upload: Upload | None, size: int) -> str:
+    """What the server lacks, as the beginning of a sentence."""
+    unsent = size if upload is None else size - upload.sent(size)
+    files = 0 if upload is None else upload.files_left
+    parts = [f"{_bytes(unsent)} of this run"] if unsent or not files else []
+    if upload is not None and files:
+        what = "1 file" if files == 1 else f"{files} files"
+        parts.append(f"{what} ({_bytes(upload.files_bytes_left)})")
+    return f"{' and '.join(parts)} are"
 
 
 def _bytes(count: int) -> str:

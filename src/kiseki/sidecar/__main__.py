@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+from kiseki.sidecar.file_attendant import FileAttendant
 from kiseki.sidecar.log import log
 from kiseki.sidecar.loop import LINGER_S, Sidecar
 from kiseki.sidecar.spool import Spool
@@ -26,7 +27,9 @@ def main(arguments: list[str]) -> int:
     spool = Spool(Path(arguments[0]))
     if not spool.acquire():
         return 0
-    sidecar = Sidecar(spool, linger=float(os.environ.get("KISEKI_SIDECAR_LINGER", LINGER_S)))
+    attendants = (FileAttendant(),)  # The last, for others put files where it finds them.
+    linger = float(os.environ.get("KISEKI_SIDECAR_LINGER", LINGER_S))
+    sidecar = Sidecar(spool, linger=linger, attendants=attendants)
     signal.signal(signal.SIGTERM, lambda *_: sidecar.close_soon())
     for name in ("SIGINT", "SIGHUP"):  # The terminal's, meant for the training.
         if hasattr(signal, name):

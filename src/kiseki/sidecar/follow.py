@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from kiseki.client.uploader import Upload
 from kiseki.records.framing import Damaged, Incomplete
@@ -52,6 +52,19 @@ class WriterFollow:
             self.upload.live = False
 
 
+class FilesLeft(NamedTuple):
+    """What is left to do for the files of a run."""
+
+    number: int = 0
+    """Files that are not recorded, or not sent, yet."""
+    size: int = 0
+    """Their bytes."""
+    through: bool = False
+    """The training has said its last word, and its files are where they belong."""
+    error: str | None = None
+    """Why files wait, or which could not be taken, in one line."""
+
+
 class RunFollow:
     """All writers of one run directory that are this sidecar's to look after."""
 
@@ -61,6 +74,7 @@ class RunFollow:
         self.writers: dict[str, WriterFollow] = {}
         self.own = OwnWriter(folder, self._note_own)
         """The sidecar's own records of this run."""
+        self.files_left = FilesLeft()
         self._listed_at = -1
         self._unread = False
         self._own_unread = False
@@ -118,6 +132,12 @@ class RunFollow:
     def _judge(self, follow: WriterFollow, cause: Cause, damage: str | None) -> None:
         # A disk that takes no new file must not keep the old ones from being sent.
         self.own.append(verdict(follow.header, 0, damage, cause))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run's own process has ended; forked children may live on."""
+        primary = [follow.ended for follow in self.writers.values() if follow.header.primary]
+        return not self._unread and all(primary) if primary else self.all_ended
 
     @property
     def all_ended(self) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from kiseki.sidecar.attendant import Attendant, Attendants
 from kiseki.sidecar.death import Deaths
 from kiseki.sidecar.durable import Durability
@@ -146,18 +148,37 @@ class Sidecar:
                 continue
             upload = follow.upload
             if upload is not None:
-                assert run.upload_to is not None
-                self._report(writer, self._server(run.upload_to).progress(follow), now)
                 self._say(writer, upload.error or upload.damage)
-            sent = upload is None or upload.stopped or (upload.settled and upload.size == follow.size)
-            if follow.ended and sent and self._durable.covers(follow.path, follow.size):
+            if follow.ended and _is_sent(follow) and self._durable.covers(follow.path, follow.size):
                 follow.done = True
-                self._spool.remove(writer)
+                if not follow.header.primary:  # Else the next sidecar would not find the run's files.
+                    self._spool.remove(writer)
                 self._durable.forget(follow.path)
                 if upload is not None and run.upload_to is not None:
                     self._server(run.upload_to).remove(upload)
-        if run.done and self._attendants.settled(run):
+        through = run.done and self._attendants.settled(run)
+        if run.upload_to is not None:
+            self._tell(run, through, now)
+        if through:
             self._drop(run)
+
+    def _tell(self, run: RunFollow, through: bool, now: float) -> None:
+        """Write for each `finish` that may wait how far its run is."""
+        assert run.upload_to is not None
+        server = self._server(run.upload_to)
+        left = run.files_left
+        rest = {"files_left": left.number, "files_bytes_left": left.size, "files_error": left.error}
+        # A forked child may live on for hours: nobody waits for what it still has to say.
+        own = [follow for follow in run.writers.values() if follow.header.writer == run.own.writer]
+        closed = through or (
+            run.ended and not run.all_ended and left.through and all(_is_sent(follow) for follow in own)
+        )
+        for writer in run.pointers:
+            follow = run.writers.get(writer)
+            if follow is not None and follow.upload is not None:
+                over = closed and _is_sent(follow) and follow.ended
+                progress = msgspec.structs.replace(server.progress(follow), closed=over, **rest)
+                self._report(writer, progress, now)
 
     def _must_leave(self, now: float) -> bool:
         """Whether to end with work undone: told to, or nothing was taken for long after the last run."""
@@ -209,7 +230,7 @@ class Sidecar:
 
     def _report(self, writer: str, progress: Progress, now: float) -> None:
         last, at = self._progress.get(writer, (None, float("-inf")))
-        final = progress.state in ("done", "stopped")
+        final = progress.closed or progress.state in ("done", "stopped")
         if progress != last and (final or now - at >= _PROGRESS_S):
             self._progress[writer] = (progress, now)
             self._spool.write_progress(writer, progress)
@@ -246,3 +267,9 @@ class Sidecar:
         elif growth:
             seconds = min(seconds, 0.2)
         return bool(poll.poll(seconds * 1000))
+
+
+def _is_sent(follow: WriterFollow) -> bool:
+    """Whether the server has what lies in a writer's file, or will get no more of it."""
+    upload = follow.upload
+    return upload is None or upload.stopped or (upload.settled and upload.size == follow.size)

@@ -61,6 +61,12 @@ class Progress(msgspec.Struct, frozen=True):
     """`following`, `sending`, `waiting`, `stopped` or `done`."""
     error: str | None = None
     url: str | None = None
+    files_left: int = 0
+    """Files of the run that are not sent yet, and their bytes."""
+    files_bytes_left: int = 0
+    files_error: str | None = None
+    closed: bool = False
+    """All of the run is sent: this writer, the sidecar's own, the files."""
 
 
 _encode = msgspec.json.Encoder().encode
