@@ -15,7 +15,10 @@ _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("place", ["projects", "workspace", "table", "overview", "charts", "sign-in"])
+@pytest.mark.parametrize(
+    "place",
+    ["projects", "workspace", "table", "overview", "charts", "settings", "project-settings", "sign-in"],
+)
 def test_axe_finds_nothing(
     twelve: Stage, open_page: OpenPage, place: str, theme: Literal["light", "dark"]
 ) -> None:
@@ -26,11 +29,20 @@ def test_axe_finds_nothing(
         "table": f"{twelve.project}?view=runs",
         "overview": f"{twelve.project}/runs/run03",
         "charts": f"{twelve.project}/runs/run11?tab=charts",
+        "settings": "/settings",
+        "project-settings": f"{twelve.project}?view=settings",
     }.get(place, "/")
     page = open_page(twelve.server, path, signed_in=place != "sign-in", color_scheme=theme)
     if place in ("workspace", "charts"):
         await_drawn(page, "train/loss")
-    awaited = {"projects": "pedestrians", "table": "run-11", "overview": "arch", "sign-in": "API key"}
+    awaited = {
+        "projects": "pedestrians",
+        "table": "run-11",
+        "overview": "arch",
+        "settings": "API keys",
+        "project-settings": "Console",
+        "sign-in": "API key",
+    }
     page.get_by_text(awaited.get(place, "train")).first.wait_for()
     page.evaluate(AXE.read_text() + "; 0")
     found = page.evaluate("rules => axe.run({ runOnly: rules })", _RULES)

@@ -84,6 +84,12 @@ export async function postForBytes(path: string, body: unknown, signal?: AbortSi
   return new Uint8Array(await response.arrayBuffer());
 }
 
+/** Send `body` as JSON and read the answer. */
+export async function sendForJson<T>(method: "POST" | "PUT", path: string, body: unknown): Promise<T> {
+  const response = await send(path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  return parseJson(await response.text()) as T;
+}
+
 export async function sendJson(method: "POST" | "DELETE", path: string, body?: unknown): Promise<void> {
   await send(path, {
     method,

@@ -1,7 +1,17 @@
 /** The resources of the HTTP API that the app reads. */
-import { getJson, postForBytes, sendJson } from "./client";
+import { getJson, postForBytes, sendForJson, sendJson } from "./client";
 import { decodeSeries, type Series } from "./series";
-import type { Project, ProjectMetric, RunDetail, RunsPage, SeriesQuery, ServerInfo } from "./types";
+import type {
+  ApiKey,
+  ChangedSettings,
+  Project,
+  ProjectMetric,
+  RecordingSettings,
+  RunDetail,
+  RunsPage,
+  SeriesQuery,
+  ServerInfo,
+} from "./types";
 
 const part = encodeURIComponent;
 
@@ -54,4 +64,35 @@ export function getRun(entity: string, project: string, id: string): Promise<Run
 
 export async function getSeries(query: SeriesQuery, signal?: AbortSignal): Promise<Series[]> {
   return decodeSeries(await postForBytes("series", query, signal), query);
+}
+
+/** A project. */
+export interface Place {
+  entity: string;
+  project: string;
+}
+
+function settingsPath(place: Place | null): string {
+  return place ? `projects/${part(place.entity)}/${part(place.project)}/settings` : "settings";
+}
+
+/** What runs record unasked: of a project, or of the whole server. */
+export function getSettings(place: Place | null): Promise<RecordingSettings> {
+  return getJson(settingsPath(place));
+}
+
+export function changeSettings(place: Place | null, change: ChangedSettings): Promise<RecordingSettings> {
+  return sendForJson("PUT", settingsPath(place), change);
+}
+
+export async function listKeys(): Promise<ApiKey[]> {
+  return (await getJson<{ keys: ApiKey[] }>("keys")).keys;
+}
+
+export function createKey(name: string): Promise<{ id: number; key: string }> {
+  return sendForJson("POST", "keys", { name });
+}
+
+export function revokeKey(id: number): Promise<void> {
+  return sendJson("DELETE", `keys/${id}`);
 }

@@ -1,7 +1,10 @@
 /** Where the user is: the address under `<base href>` as a typed route, kept in step with the browser's history. */
+export type ProjectView = "workspace" | "runs" | "settings";
+
 export type Route =
   | { page: "projects" }
-  | { page: "project"; entity: string; project: string; view: "workspace" | "runs" }
+  | { page: "settings" }
+  | { page: "project"; entity: string; project: string; view: ProjectView }
   | { page: "run"; entity: string; project: string; run: string; tab: string }
   | { page: "unknown" };
 
@@ -15,8 +18,10 @@ export function parseRoute(url: URL, base: string): Route {
     .map(unescaped);
   const [entity, project, runs, run] = parts;
   if (parts.length === 0) return { page: "projects" };
+  if (parts.length === 1 && entity === "settings") return { page: "settings" };
   if (parts.length === 2) {
-    const view = url.searchParams.get("view") === "runs" ? "runs" : "workspace";
+    const asked = url.searchParams.get("view");
+    const view = asked === "runs" || asked === "settings" ? asked : "workspace";
     return { page: "project", entity: entity!, project: project!, view };
   }
   if (parts.length === 4 && runs === "runs") {
@@ -30,6 +35,8 @@ const part = encodeURIComponent;
 
 export const links = {
   projects: (): string => basePath(),
+  settings: (): string => `${basePath()}settings`,
+  projectSettings: (entity: string, project: string): string => `${links.project(entity, project)}?view=settings`,
   project: (entity: string, project: string): string => `${basePath()}${part(entity)}/${part(project)}`,
   run: (entity: string, project: string, run: string, tab = "overview"): string =>
     `${links.project(entity, project)}/runs/${part(run)}${tab === "overview" ? "" : `?tab=${part(tab)}`}`,
@@ -108,7 +115,9 @@ class Router {
   #arrive(): void {
     this.url = new URL(location.href);
     const route = parseRoute(this.url, basePath());
-    if (route.page === "project") this.#lastParams.set(`${route.entity}/${route.project}`, this.url.search);
+    if (route.page === "project" && route.view !== "settings") {
+      this.#lastParams.set(`${route.entity}/${route.project}`, this.url.search);
+    }
   }
 
   #newEntry(): EntryState {

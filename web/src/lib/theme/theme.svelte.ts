@@ -29,12 +29,16 @@ class Appearance {
     addEventListener("resize", () => this.#measure());
   }
 
+  /** Light becomes dark and back; what the system wants anyway is left to it. */
   toggle(): void {
     const next: Theme = this.dark ? "light" : "dark";
-    const matchesSystem = (next === "dark") === this.systemDark;
-    localStorage.setItem(STORED, next);
-    if (matchesSystem) localStorage.removeItem(STORED);
-    this.#apply(matchesSystem ? "system" : next);
+    this.set((next === "dark") === this.systemDark ? "system" : next);
+  }
+
+  set(theme: Theme): void {
+    if (theme === "system") localStorage.removeItem(STORED);
+    else localStorage.setItem(STORED, theme);
+    this.#apply(theme);
   }
 
   #apply(theme: Theme): void {
