@@ -2,6 +2,10 @@
 
 from kiseki.query.answers import (
     Column,
+    ConsoleLane,
+    ConsoleLine,
+    ConsoleMatches,
+    ConsolePage,
     Document,
     Lane,
     Project,
@@ -15,6 +19,8 @@ from kiseki.query.answers import (
     SystemLane,
     SystemMetric,
 )
+from kiseki.query.console import console_page, console_text
+from kiseki.query.console_search import search_console
 from kiseki.query.errors import InvalidQuery, NotFound
 from kiseki.query.files import FileContent, RunFile, RunFiles, open_file, run_files
 from kiseki.query.history import history_rows, sampled_history
@@ -24,6 +30,10 @@ from kiseki.query.series import series
 
 __all__ = [
     "Column",
+    "ConsoleLane",
+    "ConsoleLine",
+    "ConsoleMatches",
+    "ConsolePage",
     "Document",
     "FileContent",
     "InvalidQuery",
@@ -41,6 +51,8 @@ __all__ = [
     "RunsPage",
     "SystemLane",
     "SystemMetric",
+    "console_page",
+    "console_text",
     "count_runs",
     "history_rows",
     "metrics_of",
@@ -52,5 +64,6 @@ __all__ = [
     "run_system",
     "runs_page",
     "sampled_history",
+    "search_console",
     "series",
 ]

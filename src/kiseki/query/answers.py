@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 State = Literal["running", "finished", "failed", "crashed", "killed", "no_contact"]
+ConsoleStream = Literal["stdout", "stderr", "note"]
 ColumnType = Literal["num", "txt", "bool", "any"]
 
 Document = Annotated[
@@ -165,3 +166,44 @@ class ProjectMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """The metrics of all runs of a project, by key."""
 
     metrics: list[ProjectMetric]
+
+
+class ConsoleLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a run's console; `text` holds its colours as SGR sequences, complete in itself.
+
+    `n` is its number in its lane, from 0 on; `time` is when it last changed; a note is Kiseki's own word.
+    """
+
+    n: int
+    time: float
+    stream: ConsoleStream
+    text: str
+
+
+class ConsoleLane(msgspec.Struct, frozen=True, kw_only=True):
+    """The console of one lane: how many lines it has."""
+
+    lane: int
+    label: str
+    lines: int
+
+
+class ConsolePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of one lane's console: it has `total`, of which those before `stable` change no more.
+
+    `cursor` is the line that is being written. `live`: more may come.
+    """
+
+    total: int
+    stable: int
+    cursor: int
+    live: bool
+    lines: list[ConsoleLine]
+    lanes: list[ConsoleLane]
+
+
+class ConsoleMatches(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines that hold what was searched for, and the line to go on from; null where the search is done."""
+
+    matches: list[ConsoleLine]
+    next: int | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -9,6 +10,8 @@ PLAIN = ""
 """The style of text that nothing was said about."""
 
 RESET = "\x1b[0m"
+
+_SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
 
 _ON = {1: "1", 2: "2", 3: "3", 4: "4", 5: "5", 6: "5", 7: "7", 8: "8", 9: "9", 21: "4"}
 _OFF = {22: "12", 23: "3", 24: "4", 25: "5", 27: "7", 28: "8", 29: "9"}
@@ -25,15 +28,15 @@ def next_style(style: str, parameters: str) -> str:
     >>> next_style("1;31", "22;48:2::10:20:30")
     '31;48;2;10;20;30'
     """
-    held = dict(_read(PLAIN, style))
-    for name, value in _read(style, parameters):
+    held = dict(_read(style))
+    for name, value in _read(parameters):
         if name == "0":
             held.clear()
         elif value is None:
             held.pop(name, None)
         else:
             held[name] = value
-    return ";".join(held[name] for name in _ORDER if held.get(name) is not None)  # type: ignore[misc]
+    return ";".join(value for name in _ORDER if (value := held.get(name)) is not None)
 
 
 def change(before: str, after: str) -> str:
@@ -49,7 +52,16 @@ def change(before: str, after: str) -> str:
     return f"\x1b[{after}m" if before == PLAIN else f"\x1b[0;{after}m"
 
 
-def _read(_style: str, parameters: str) -> Iterator[tuple[str, str | None]]:
+def without_styles(text: str) -> str:
+    """The text without its SGR sequences.
+
+    >>> without_styles("a \x1b[31mred\x1b[0m word")
+    'a red word'
+    """
+    return _SEQUENCE.sub("", text) if "\x1b" in text else text
+
+
+def _read(parameters: str) -> Iterator[tuple[str, str | None]]:
     """What SGR parameters set (name and value), unset (None), or reset ("0")."""
     codes = iter(parameters.split(";"))
     for code in codes:

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kiseki.server import (
     append,
     blobs,
+    console,
     files,
     history,
     info,
@@ -39,6 +40,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *runs.ENDPOINTS,
     *series.ENDPOINTS,
     *history.ENDPOINTS,
+    *console.ENDPOINTS,
     *files.ENDPOINTS,
     *blobs.ENDPOINTS,
     *live.ENDPOINTS,

@@ -270,6 +270,7 @@ console_blocks = Table(
     Column("data", LargeBinary, nullable=False),
     Column("version", Integer, nullable=False, default=DERIVED_VERSION),
     UniqueConstraint("writer_pk", "block"),
+    Index("ix_console_blocks_writer_pk_first_line", "writer_pk", "first_line"),
 )
 
 file_versions = Table(

@@ -209,6 +209,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/{entity}/{project}/{run_id}/console": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return lines of a run's console, the last ones unless `from` says otherwise. */
+        get: operations["get_console"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{entity}/{project}/{run_id}/console/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Search a bounded piece of a run's console; `next` says where to go on. */
+        get: operations["search_console"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{entity}/{project}/{run_id}/console/text": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Stream the whole console of a lane as text, to be saved. */
+        get: operations["get_console_text"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs/{entity}/{project}/{run_id}/files": {
         parameters: {
             query?: never;
@@ -657,6 +708,50 @@ export interface components {
             rows: {
                 [key: string]: unknown;
             }[];
+        };
+        /**
+         * ConsolePage
+         * @description Lines of one lane's console: it has `total`, of which those before `stable` change no more.
+         *
+         *         `cursor` is the line that is being written. `live`: more may come.
+         */
+        ConsolePage: {
+            total: number;
+            stable: number;
+            cursor: number;
+            live: boolean;
+            lines: components["schemas"]["ConsoleLine"][];
+            lanes: components["schemas"]["ConsoleLane"][];
+        };
+        /**
+         * ConsoleLine
+         * @description One line of a run's console; `text` holds its colours as SGR sequences, complete in itself.
+         *
+         *         `n` is its number in its lane, from 0 on; `time` is when it last changed; a note is Kiseki's own word.
+         */
+        ConsoleLine: {
+            n: number;
+            time: number;
+            /** @enum {unknown} */
+            stream: "note" | "stderr" | "stdout";
+            text: string;
+        };
+        /**
+         * ConsoleLane
+         * @description The console of one lane: how many lines it has.
+         */
+        ConsoleLane: {
+            lane: number;
+            label: string;
+            lines: number;
+        };
+        /**
+         * ConsoleMatches
+         * @description Lines that hold what was searched for, and the line to go on from; null where the search is done.
+         */
+        ConsoleMatches: {
+            matches: components["schemas"]["ConsoleLine"][];
+            next: number | null;
         };
         /**
          * RunFiles
@@ -1218,6 +1313,119 @@ export interface operations {
                 };
                 content: {
                     "application/jsonl": unknown;
+                };
+            };
+            /** @description error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    get_console: {
+        parameters: {
+            query?: {
+                lane?: number;
+                from?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                entity: string;
+                project: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsolePage"];
+                };
+            };
+            /** @description error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    search_console: {
+        parameters: {
+            query: {
+                q: string;
+                regex?: boolean;
+                case?: boolean;
+                lane?: number;
+                from?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                entity: string;
+                project: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsoleMatches"];
+                };
+            };
+            /** @description error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    get_console_text: {
+        parameters: {
+            query?: {
+                lane?: number;
+                ansi?: boolean;
+            };
+            header?: never;
+            path: {
+                entity: string;
+                project: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": unknown;
                 };
             };
             /** @description error */

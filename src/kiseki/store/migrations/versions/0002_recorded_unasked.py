@@ -75,6 +75,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_console_blocks")),
         sa.UniqueConstraint("writer_pk", "block", name=op.f("uq_console_blocks_writer_pk_block")),
     )
+    op.create_index(
+        "ix_console_blocks_writer_pk_first_line", "console_blocks", ["writer_pk", "first_line"], unique=False
+    )
     op.create_table(
         "file_versions",
         sa.Column("id", sa.Integer(), nullable=False),
