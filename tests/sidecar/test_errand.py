@@ -189,6 +189,17 @@ def test_a_child_left_behind_does_not_keep_it_unfinished(
     os.kill(said["left"], signal.SIGKILL)
 
 
+def test_one_that_is_abandoned_leaves_nothing(run_errand: Callable[..., Errand], wait_until: Wait) -> None:
+    before = _descriptors()
+    errand = run_errand('say({"here": 1})\ntime.sleep(600)')
+    assert not errand.finished
+    errand.abandon()
+    assert _descriptors() == before
+    wait_until(lambda: start_time(errand.pid) is None)
+    _said(run_errand("pass"), wait_until)
+    assert not os.path.exists(f"/proc/{errand.pid}")
+
+
 def test_a_line_without_end_is_cut_off(
     run_errand: Callable[..., Errand], wait_until: Wait, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,6 +28,9 @@ _BOOTSTRAP: Final = (
 )
 
 
+_abandoned: Final[list[int]] = []
+
+
 class Errand:
     """One child process. No method waits for it; it ends with the sidecar, however that ends."""
 
@@ -90,7 +93,15 @@ class Errand:
                 os.killpg(self.pid, signal.SIGKILL)
         self._close_input()
 
+    def abandon(self) -> None:
+        """End it and forget what it said."""
+        self.kill()
+        self._close_output()
+        if not self._reap():
+            _abandoned.append(self.pid)
+
     def _start(self) -> int:
+        _reap_abandoned()
         child_in, self._input = os.pipe()
         self._output, child_out = os.pipe()
         try:
@@ -191,3 +202,14 @@ class Errand:
         descriptor, self._output = self._output, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _reap_abandoned() -> None:
+    """Collect those that were abandoned before they were dead, so that they are no zombies."""
+    for pid in list(_abandoned):
+        try:
+            ended = os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:
+            ended = True
+        if ended:
+            _abandoned.remove(pid)
