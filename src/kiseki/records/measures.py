@@ -9,13 +9,15 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from .system_metrics import describe
+
 
 class Measure(NamedTuple):
     """What one key measures.
 
     `device` is `cpu`, `memory`, `disk`, `network`, `process`, `gpu.0`, … or `other`. Keys that differ only in
     their part (a core, a mount point) share the `quantity`, which is the key with `*` in the part's place.
-    `unit` is "%", "B", "B/s", "W", "°C", "MHz", "s" or "" for a count.
+    `unit` is "%", "B", "B/s", "W", "J", "°C", "MHz", "s", "bits" or "" for a count.
     """
 
     device: str
@@ -91,6 +93,9 @@ def measure_of(key: str) -> Measure:
 
 
 def _unit_of(key: str) -> str:
+    metric = describe(key)
+    if metric is not None:
+        return metric.unit
     known = _UNITS.get(key)
     if known is not None:
         return known

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kiseki.sidecar.sampling.table import METRICS, Metric, describe
+from kiseki.records.system_metrics import METRICS, Metric, describe
 
-_PAGE = Path(__file__).parents[3] / "docs/system-metrics.md"
+_PAGE = Path(__file__).parents[2] / "docs/system-metrics.md"
 
 
 def test_the_page_lists_every_metric_as_the_code_does() -> None:

@@ -1,4 +1,4 @@
-"""Every system metric that is recorded: the table of docs/system-metrics.md, typed; a test compares them.
+"""Every system metric that a sidecar records: the table of docs/system-metrics.md; a test compares them.
 
 Names are those of wandb 0.31 where it has the metric; what it lacks is named in the same manner.
 """
