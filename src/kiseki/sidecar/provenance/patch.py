@@ -1,0 +1,153 @@
+"""`diff.patch`: everything between the newest published commit and the work tree, as `git apply` takes it.
+
+The changes of submodules and small untracked source files are part of it, under their paths from the root, so
+that one `git apply` there makes the work tree what it was.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from kiseki.sidecar.provenance.git import BIG_FILE_BYTES, ENOUGH, Git
+from kiseki.sidecar.provenance.repository import Repository
+from kiseki.sidecar.provenance.untracked import Candidate, worth_keeping
+
+DIFF_SECONDS: Final = 60.0
+_EMPTY_TREE: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+_MAX_LEFT_OUT: Final = 100
+_FORM: Final = (
+    "--patch", "-O/dev/null", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv",
+    "--no-relative", "--ignore-submodules=all",
+)  # fmt: skip
+
+
+class _Patch:
+    """The file as it is written: cut between two files of the diff where it would become too long."""
+
+    def __init__(self, file: BinaryIO, limit: int) -> None:
+        self.truncated = False
+        self._file = file
+        self._limit = limit
+
+    def take(self, data: bytes) -> bool:
+        self._file.write(data)
+        self.truncated = self._file.tell() > self._limit
+        return not self.truncated
+
+    def mark(self, text: str) -> None:
+        """A line that `git apply` passes over."""
+        self._file.write(f"# Kiseki: {text}\n".encode("utf-8", "replace"))
+
+    def cut(self) -> None:
+        """Go back to the end of the last file of the diff that is whole."""
+        self._file.flush()
+        end = 0
+        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            end = data.rfind(b"\ndiff --git ", 0, self._limit) + 1
+        self._file.truncate(end)
+        self._file.seek(end)
+
+
+def write_patch(
+    git: Git, repository: Repository, path: Path, limit: int, program: str
+) -> tuple[dict[str, Any] | None, str]:
+    """Write the patch to `path`; what it holds for the record (None: nothing changed), and a note or "".
+
+    `limit` in bytes; `program` is the entry script, whose neighbours are the first of the untracked files.
+    Raises OSError where the file cannot be written.
+    """
+    with path.open("w+b") as file:
+        patch = _Patch(file, limit)
+        left_out: list[dict[str, str]] = []
+        note = _changes(git, repository.base or _EMPTY_TREE, "", patch, left_out)
+        for module in repository.submodules:
+            if module.base is not None and not patch.truncated and not note:
+                inside = git.within(Path(repository.root, module.path))
+                note = _changes(inside, module.base, f"{module.path}/", patch, left_out)
+        added: list[str] = []
+        if not patch.truncated:
+            chosen, refused = worth_keeping(git, repository, program)
+            left_out += [{"path": name, "why": why} for name, why in refused.items()]
+            added = _add_untracked(git, chosen, patch)
+        if patch.truncated:
+            patch.cut()
+            patch.mark(f"cut here, for the changes are more than {limit // 2**20} MB")
+        for one in left_out[:_MAX_LEFT_OUT]:
+            patch.mark(f"left out: {one['path']!r}: {one['why']}")
+        counts = _count(file)
+    if not counts["files"] and not patch.truncated and not left_out:
+        path.unlink()
+        return None, note
+    described: dict[str, Any] = {**counts, "truncated": patch.truncated}
+    if added:
+        described["untracked"] = added
+    if left_out:
+        described["left_out"] = left_out[:_MAX_LEFT_OUT]
+    return described, note
+
+
+def _changes(git: Git, base: str, prefix: str, patch: _Patch, left_out: list[dict[str, str]]) -> str:
+    """Append the changes since `base` in one work tree; a note where that failed."""
+    big = [name for name in _changed(git, base) if _size(Path(git.folder, name)) > BIG_FILE_BYTES]
+    for name in big:
+        why = f"more than {BIG_FILE_BYTES // 2**20} MB"
+        left_out.append({"path": prefix + name, "why": why})
+    form = [*_FORM, f"--src-prefix=a/{prefix}", f"--dst-prefix=b/{prefix}"]
+    command = ["diff", *form, base, "--", ".", *(f":(exclude,top,literal){name}" for name in big)]
+    answer = git.stream(command, patch.take, seconds=DIFF_SECONDS)
+    if answer.ok or answer.why == ENOUGH:
+        return ""
+    return f"the diff is not whole: {answer.why}"
+
+
+def _changed(git: Git, base: str) -> list[str]:
+    """The changed files that are there, by a comparison that reads none of them where git can tell so."""
+    form = (
+        "--name-only",
+        "-z",
+        "--no-renames",
+        "--no-ext-diff",
+        "--diff-filter=d",
+        "--ignore-submodules=all",
+    )
+    answer = git.ask("diff", *form, base, seconds=DIFF_SECONDS)
+    return [os.fsdecode(name) for name in answer.output.split(b"\0")[:-1]]
+
+
+def _add_untracked(git: Git, chosen: list[Candidate], patch: _Patch) -> list[str]:
+    """Append untracked files as new ones; those that are in the patch."""
+    added = []
+    form = [option for option in _FORM if option != "--no-relative"]
+    for one in chosen:
+        prefix = f"{one.folder}/" if one.folder else ""
+        inside = git.within(Path(git.folder, one.folder)) if one.folder else git
+        command = ["diff", "--no-index", *form, f"--src-prefix=a/{prefix}", f"--dst-prefix=b/{prefix}"]
+        answer = inside.stream([*command, "--", "/dev/null", one.name], patch.take, seconds=10.0)
+        if patch.truncated:
+            break
+        if answer.status == 1:  # As diff says that the two differ.
+            added.append(one.path)
+    return added
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0
+
+
+def _count(file: BinaryIO) -> dict[str, int]:
+    """How many files, added and deleted lines the patch has."""
+    file.flush()
+    if not os.fstat(file.fileno()).st_size:
+        return {"files": 0, "additions": 0, "deletions": 0}
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        headers = sum(1 for _ in re.finditer(rb"\n--- [^\n]*\n\+\+\+ ", data))
+        lines = {sign: sum(1 for _ in re.finditer(rb"\n" + re.escape(sign), data)) for sign in (b"+", b"-")}
+        files = sum(1 for _ in re.finditer(rb"^diff --git ", data, re.MULTILINE))
+    return {"files": files, "additions": lines[b"+"] - headers, "deletions": lines[b"-"] - headers}
