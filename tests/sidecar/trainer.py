@@ -47,6 +47,10 @@ def main() -> None:
             "sys_path": [],
             "mode": options["mode"],
             "base_url": options["base_url"],
+            "entity": header.entity,
+            "project": header.project,
+            "run_id": header.run_id,
+            "recording": options.get("recording", {}),
         }
         path = Path(options["spool"]) / f"{writer}.json"
         path.with_suffix(".new").write_text(json.dumps(pointer))

@@ -6,12 +6,15 @@ import contextlib
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 from kiseki.sidecar.file_attendant import FileAttendant
 from kiseki.sidecar.log import log
 from kiseki.sidecar.loop import LINGER_S, Sidecar
+from kiseki.sidecar.recording import Recording
 from kiseki.sidecar.spool import Spool
+from kiseki.sidecar.upload import Server, ask
 
 _NICENESS = 5
 
@@ -27,9 +30,11 @@ def main(arguments: list[str]) -> int:
     spool = Spool(Path(arguments[0]))
     if not spool.acquire():
         return 0
-    attendants = (FileAttendant(),)  # The last, for others put files where it finds them.
+    servers: dict[str, Server] = {}
+    recording = Recording(partial(ask, servers))  # The first, for others ask it what applies.
+    attendants = (recording, FileAttendant())  # The last, for others put files where it finds them.
     linger = float(os.environ.get("KISEKI_SIDECAR_LINGER", LINGER_S))
-    sidecar = Sidecar(spool, linger=linger, attendants=attendants)
+    sidecar = Sidecar(spool, linger=linger, attendants=attendants, servers=servers)
     signal.signal(signal.SIGTERM, lambda *_: sidecar.close_soon())
     for name in ("SIGINT", "SIGHUP"):  # The terminal's, meant for the training.
         if hasattr(signal, name):

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from kiseki.records.kinds import SIDECAR
 from kiseki.sidecar.attendant import Attendant, Attendants
 from kiseki.sidecar.death import Deaths
 from kiseki.sidecar.durable import Durability
@@ -41,15 +42,16 @@ class Sidecar:
         linger: float = LINGER_S,
         patience: float = PATIENCE_S,
         attendants: Sequence[Attendant] = (),
+        servers: dict[str, Server] | None = None,
     ) -> None:
-        """`linger` and `patience` in seconds."""
+        """`linger` and `patience` in seconds. `servers` is where the servers that are sent to are kept."""
         self._spool = spool
         self._linger = linger
         self._patience = patience
         self._last_alive = time.monotonic()
         self._runs: dict[Path, RunFollow] = {}
         self._set_aside: set[str] = set()
-        self._servers: dict[str, Server] = {}
+        self._servers = {} if servers is None else servers
         self._progress: dict[str, tuple[Progress, float]] = {}
         self._said: dict[str, str] = {}
         self._watch = DirectoryWatch()
@@ -168,11 +170,7 @@ class Sidecar:
         server = self._server(run.upload_to)
         left = run.files_left
         rest = {"files_left": left.number, "files_bytes_left": left.size, "files_error": left.error}
-        # A forked child may live on for hours: nobody waits for what it still has to say.
-        own = [follow for follow in run.writers.values() if follow.header.writer == run.own.writer]
-        closed = through or (
-            run.ended and not run.all_ended and left.through and all(_is_sent(follow) for follow in own)
-        )
+        closed = through or (run.ended and left.through and _only_forks_left(run))
         for writer in run.pointers:
             follow = run.writers.get(writer)
             if follow is not None and follow.upload is not None:
@@ -267,6 +265,15 @@ class Sidecar:
         elif growth:
             seconds = min(seconds, 0.2)
         return bool(poll.poll(seconds * 1000))
+
+
+def _only_forks_left(run: RunFollow) -> bool:
+    """Whether all is sent but what forked children have still to say: they may live on for hours."""
+    own = [follow for follow in run.writers.values() if follow.header.role == SIDECAR]
+    for follow in own:
+        follow.look()
+    forks = any(not follow.ended for follow in run.writers.values() if follow not in own)
+    return forks and all(_is_sent(follow) for follow in own)
 
 
 def _is_sent(follow: WriterFollow) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Final
 
-from kiseki.client.transport import HttpTransport
+from kiseki.client.transport import HttpTransport, Reply, TransportError
 from kiseki.client.uploader import Upload, Uploader
 from kiseki.sidecar.follow import WriterFollow
 from kiseki.sidecar.keys import Keys
@@ -86,6 +87,21 @@ class Server:
             state = "sending"
         return Progress(upload.offset, follow.size, state, error, upload.url)
 
+    def get(self, path: str) -> Reply | None:
+        """Answer to a GET over the connection that is open; None where there is none, or it broke."""
+        if not self._transport.is_open():
+            return None
+        try:
+            return self._transport.request("GET", path)
+        except TransportError:
+            return None
+
     def close(self) -> None:
         """Close the connection."""
         self._transport.close()
+
+
+def ask(servers: Mapping[str, Server], base_url: str, path: str) -> Reply | None:
+    """Answer of one of `servers` to a GET, None where it cannot be had at once."""
+    server = servers.get(base_url)
+    return None if server is None else server.get(path)
