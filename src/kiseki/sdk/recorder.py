@@ -9,7 +9,7 @@ from pathlib import Path
 from struct import error as LayoutError
 from typing import Any
 
-from kiseki.records.kinds import Header, State, Written
+from kiseki.records.kinds import Console, Header, State, Written
 from kiseki.records.kinds import Summary as SummaryRecord
 from kiseki.records.values import Skipped
 from kiseki.sdk import lane
@@ -84,6 +84,20 @@ class Recorder:
                 writer.append(make(writer))
 
         self.exclusively(act)
+
+    def write_console(self, stream: int, data: bytes) -> None:
+        """Record bytes that go to the terminal, at most 64 KiB; nothing where this process has no writer."""
+        with self._lock:
+            if self._busy:
+                self._queued.append(lambda: self._console(stream, data))
+                return
+            self._busy = True
+            try:
+                self._console(stream, data)
+            finally:
+                self._busy = False
+                if self._queued:
+                    self._run_queued()
 
     def change_summary(self, changes: Changes) -> None:
         """Record summary values set or deleted by hand."""
@@ -172,6 +186,15 @@ class Recorder:
             self.tree.take_row(writer.row_flattened)
         self._last_step = step
         return skipped
+
+    def _console(self, stream: int, data: bytes) -> None:
+        writer = self._writer
+        if writer is None:
+            return
+        try:
+            writer.append(Console(writer.now(), stream, data))
+        except Exception as error:
+            warn_once(("console", type(error), str(error)[:40]), f"output is not recorded: {error}")
 
     def _run_queued(self) -> None:
         while self._queued:

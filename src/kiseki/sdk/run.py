@@ -12,6 +12,8 @@ from kiseki.records.kinds import Config as ConfigRecord
 from kiseki.records.kinds import Edit, Environment, Header
 from kiseki.sdk import current, exits, finish, lane, restoring, saving
 from kiseki.sdk.config import Config
+from kiseki.sdk.console import Capture
+from kiseki.sdk.console import start as start_capture
 from kiseki.sdk.ending import ending_of
 from kiseki.sdk.environment import describe_environment
 from kiseki.sdk.errors import UsageError
@@ -41,6 +43,7 @@ class Run:
         self._recorder = Recorder(writer, run_dir, self._look_after_own_lane)
         self._finished = False
         self._sidecar: Sidecar | None = None
+        self._capture: Capture | None = None
         self._history: SessionHistory | None = None
         self._scratch: str | None = None
         self._name = settings.run_name or ""
@@ -242,6 +245,8 @@ class Run:
         """Write what is known at the start, and give the writer into the sidecar's care."""
         self._name = name
         asked = self._settings
+        if self._run_dir is not None:
+            self._capture = start_capture(self._recorder, asked.console)
         fields = {
             "name": name,
             "notes": asked.run_notes,
@@ -266,6 +271,8 @@ class Run:
             if self._finished:
                 return
             self._finished = True
+            if self._capture is not None:
+                self._capture.stop()
             writer = self._recorder.close(state, exit_code, reason)
             current.leave(self)
             if not current.active:
@@ -283,6 +290,8 @@ class Run:
         Within a `log` that the signal interrupted both happen as soon as its row is written.
         """
         self._finished = True
+        if self._capture is not None:
+            self._capture.stop()
         self._recorder.close("killed", None, name)
         self._recorder.exclusively(then)
 
@@ -297,6 +306,9 @@ class Run:
     def continue_in_child(self) -> None:
         """Become the run of a forked child, which touches nothing until it has something to record."""
         self._sidecar = None
+        if self._capture is not None:
+            self._capture.continue_in_child()
+            self._capture = None
         self._recorder.continue_in_child()
 
     @property

@@ -1,0 +1,167 @@
+"""Recording a run's output: what a run starts and stops, and what all runs of a process share."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any, Protocol
+
+from kiseki.sdk.console.limits import Limits
+from kiseki.sdk.console.streams import Hooks, Straight
+from kiseki.sdk.terminal import warn_once
+
+_WITH_DESCRIPTORS = ("auto", "redirect")
+_NOTE = 0
+
+
+class ConsoleRecorder(Protocol):
+    """Where console records go; `kiseki.sdk.recorder.Recorder`."""
+
+    def write_console(self, stream: int, data: bytes) -> None: ...
+
+
+class Capture:
+    """Records the output of this process in one run, from `start` to `stop`."""
+
+    def __init__(self, recorder: ConsoleRecorder) -> None:
+        """Use `start`."""
+        self._recorder = recorder
+        self._limits = Limits(recorder.write_console)
+        self._recording = True
+
+    def record(self, stream: int, data: bytes) -> None:
+        """Record bytes of stream 1 or 2, at most 64 KiB."""
+        if self._recording:
+            self._limits.pass_on(stream, data)
+
+    def leave_out(self, count: int, lines: int) -> None:
+        """Take note of bytes that were shown but came too fast to be recorded."""
+        if self._recording:
+            self._limits.leave_out(count, lines)
+
+    def pause(self, *, recording: bool) -> None:
+        """Record from now on or not; the terminal stays as it is. A note says so."""
+        if recording != self._recording:
+            self._recording = recording
+            word = "on" if recording else "off"
+            self._recorder.write_console(_NOTE, f"recording of the output was switched {word}".encode())
+
+    def stop(self) -> None:
+        """Record no more; what this changed in the process is put back with the last capture."""
+        _console.leave(self)
+        self._limits.end()
+        self._recording = False
+
+    def continue_in_child(self) -> None:
+        """Let go in a forked child, whose output the parent's pump shows and records."""
+        self._recording = False
+        _console.leave_to_parent()
+
+
+def start(recorder: ConsoleRecorder, mode: str) -> Capture | None:
+    """Record what this process prints from now on; None for mode "off".
+
+    "auto" and "redirect" record what Python, C libraries and children write, the others Python's streams
+    only. Where descriptors 1 and 2 cannot be followed, it is Python's streams, and one warning.
+    """
+    if mode == "off":
+        return None
+    capture = Capture(recorder)
+    _console.enter(capture, descriptors=mode in _WITH_DESCRIPTORS)
+    return capture
+
+
+class _Console:
+    """The output of this process: its hooks and channels, there while at least one run records."""
+
+    def __init__(self) -> None:
+        self._captures: tuple[Capture, ...] = ()
+        self._hooks: Hooks | None = None
+        self._descriptors: Any = None
+        self._lock = threading.RLock()
+
+    def enter(self, capture: Capture, *, descriptors: bool) -> None:
+        """Record into one more run."""
+        with self._lock:
+            self._captures += (capture,)
+            notebook = _in_notebook()
+            if descriptors and not notebook and self._descriptors is None:
+                self._descriptors = self._follow_descriptors()
+            if self._hooks is None:
+                self._hooks = Hooks(self)
+                self._hooks.install(everywhere=not notebook)
+
+    def leave(self, capture: Capture) -> None:
+        """Record no more into that run; put everything back with the last one."""
+        with self._lock:
+            if capture not in self._captures:
+                return
+            if len(self._captures) == 1:
+                self._put_back()
+            self._captures = tuple(other for other in self._captures if other is not capture)
+
+    def leave_to_parent(self) -> None:
+        """Be the console of a forked child."""
+        self._captures = ()
+        hooks, self._hooks = self._hooks, None
+        if hooks is not None:
+            hooks.remove()
+        descriptors, self._descriptors = self._descriptors, None
+        if descriptors is not None:
+            descriptors.leave_to_parent()
+        self._lock = threading.RLock()
+
+    def record(self, stream: int, data: bytes) -> None:
+        """Record bytes in every run."""
+        for capture in self._captures:
+            capture.record(stream, data)
+
+    def straight_to_terminal(self, fd: int) -> Straight | None:
+        """How to write past the channel of `fd`, see `Descriptors`."""
+        descriptors = self._descriptors
+        return None if descriptors is None else descriptors.straight_to_terminal(fd)
+
+    def settle(self, fd: int) -> None:
+        """Wait until what others wrote on `fd` has arrived."""
+        descriptors = self._descriptors
+        if descriptors is not None:
+            descriptors.settle(fd)
+
+    def _put_back(self) -> None:
+        hooks, self._hooks = self._hooks, None
+        if hooks is not None:
+            hooks.remove()
+        descriptors, self._descriptors = self._descriptors, None
+        if descriptors is not None:
+            descriptors.restore()
+        if hooks is not None:
+            hooks.forget_terminal()
+
+    def _follow_descriptors(self) -> Any:
+        if os.name != "posix":
+            return None
+        from kiseki.sdk.console.descriptors import Descriptors, can_follow
+
+        if not can_follow():
+            return None
+        try:
+            return Descriptors(self.record, self._leave_out)
+        except (OSError, RuntimeError) as error:
+            warn_once(
+                ("console", str(error)),
+                f"what children and C libraries print is not recorded ({error}); what Python prints is",
+            )
+            return None
+
+    def _leave_out(self, stream: int, count: int, lines: int) -> None:
+        for capture in self._captures:
+            capture.leave_out(count, lines)
+
+
+def _in_notebook() -> bool:
+    """Whether the streams are a Jupyter kernel's, which follows descriptors 1 and 2 by itself."""
+    return type(sys.stdout).__module__.partition(".")[0] == "ipykernel"
+
+
+_console = _Console()
