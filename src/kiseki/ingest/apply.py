@@ -9,7 +9,7 @@ from kiseki.ingest.files import note_file
 from kiseki.ingest.metrics import add_block
 from kiseki.ingest.state import RunState, WriterState
 from kiseki.records.framing import Damaged
-from kiseki.records.kinds import File, stream_of
+from kiseki.records.kinds import Console, File, stream_of
 from kiseki.store.blocks import BlockDecoder, Decoded
 from kiseki.store.columns import Block, Ints
 from kiseki.store.source import read_source
@@ -33,7 +33,8 @@ def apply_bytes(
     for group in decoded.batch.groups:
         state.fold.apply_rows(header, group)
     for entry in decoded.batch.others:
-        state.fold.apply(header, entry.offset, entry.record, entry.time_us)
+        if type(entry.record) is not Console:
+            state.fold.apply(header, entry.offset, entry.record, entry.time_us)
         if isinstance(entry.record, File):
             note_file(state, writer, entry, entry.record)
     stream = stream_of(header.role)

@@ -26,6 +26,7 @@ SCREEN_TEXT = 256 * 1024
 """Characters above the last row that the screen holds, looked at whenever a long row is left behind."""
 
 _LONG = 1024
+_UNTIDY = 1000
 
 _MAX_STRING = 1024 * 1024
 """Characters after which the end of a control string is no longer waited for."""
@@ -82,10 +83,11 @@ class Terminal:
     """A terminal of unbounded width. It is fed with what a process wrote, in any pieces."""
 
     def __init__(self) -> None:
-        self.lines = 0
-        """How many lines are final since the beginning, those of `take` included."""
+        self._lines = 0
         self._final: list[Line] = []
+        # Between two calls of `_scroll` more than the screen has: it is too dear after each line.
         self._rows: list[Row | Line] = [Row(0, STDOUT)]
+        self._left = 0
         self._time_us = 0
         self._row = 0
         self._column = 0
@@ -126,31 +128,42 @@ class Terminal:
                 rest = text[open_.start() :].encode() + rest
                 text = text[: open_.start()]
         carry.held = rest
+        self._scroll()
         self._interpret(time_us, stream, text, carry)
 
     def take(self) -> list[Line]:
         """The lines that became final since the last call."""
+        self._scroll()
         final, self._final = self._final, []
         return final
 
     def screen(self) -> list[Line]:
         """The lines that may still change, without the blank ones at the end."""
+        self._scroll()
         lines = list(map(_line, self._rows))
         while lines and not lines[-1].text.strip():
             lines.pop()
         return lines
 
     @property
+    def lines(self) -> int:
+        """How many lines are final since the beginning, those that were taken included."""
+        self._scroll()
+        return self._lines
+
+    @property
     def cursor(self) -> int:
         """The row of the screen that the cursor stands on."""
+        self._scroll()
         return self._row
 
     def to_bytes(self) -> bytes:
         """The terminal's state, without final lines that were not taken."""
+        self._scroll()
         rows = map(_row, self._rows)
         return msgspec.msgpack.encode(
             _Kept(
-                self.lines,
+                self._lines,
                 [(row.time_us, row.stream, row.text, row.marks, row.cut) for row in rows],
                 self._row,
                 self._column,
@@ -165,8 +178,9 @@ class Terminal:
         terminal = cls()
         if data:
             kept = _decode_kept(data)
-            terminal.lines = kept.lines
+            terminal._lines = kept.lines
             terminal._rows = [Row(*row) for row in kept.rows]
+            terminal._left = len(terminal._rows) - 1
             terminal._row, terminal._column = kept.row, kept.column
             terminal._style, terminal._carries = kept.style, kept.carries
         return terminal
@@ -179,7 +193,6 @@ class Terminal:
         if self._column != (last.width if isinstance(last, Row) else measure(last.text)):
             return False
         parts = text.split("\n")
-        left = self._row
         if last.text or len(text) * 8 > MAX_COLUMNS:
             if parts[0]:
                 self._write(time_us, stream, parts[0])
@@ -190,15 +203,16 @@ class Terminal:
             del self._rows[-1]
         if not parts:
             return True
-        if max(map(len, parts)) * 8 > MAX_COLUMNS:
+        if len(text) * 8 > MAX_COLUMNS and max(map(len, parts)) * 8 > MAX_COLUMNS:
             for part in parts:
                 self._rows.append(row := Row(time_us, stream))
                 self._column = row.put(0, part, PLAIN)
         else:
             self._rows += map(Line._make, zip(repeat(time_us), repeat(stream), parts))
-            self._column = measure(parts[-1])
+            self._column = measure(parts[-1]) if parts[-1] else 0
         self._row = len(self._rows) - 1
-        self._scroll(left)
+        if self._row > _UNTIDY:
+            self._scroll()
         return True
 
     def _note(self, time_us: int, data: bytes) -> None:
@@ -209,8 +223,8 @@ class Terminal:
             row = self._rows[-1] = Row(time_us, NOTE)
             row.put(0, _TOKEN.sub("", text), PLAIN)
             self._rows.append(Row(time_us, STDOUT))
-        left, self._row, self._column = self._row, len(self._rows) - 1, 0
-        self._scroll(left)
+        self._row, self._column = len(self._rows) - 1, 0
+        self._scroll()
 
     def _interpret(self, time_us: int, stream: int, text: str, carry: _Carry) -> None:
         at, end = 0, len(text)
@@ -246,7 +260,6 @@ class Terminal:
         """Take the lines from `at` on that hold nothing but text and styles, onto an empty last row; returns
         where they end.
         """
-        left = self._row
         while (line_end := text.find("\n", at)) >= 0 and line_end - at <= _SHORT:
             pieces = _SGR.split(text[at:line_end])
             plain = "".join(pieces[::2])
@@ -265,7 +278,7 @@ class Terminal:
             self._rows.append(Row(time_us, stream))
             at = line_end + 1
         self._row = len(self._rows) - 1
-        self._scroll(left)
+        self._scroll()
         return at
 
     def _swallow(self, text: str, at: int, carry: _Carry) -> int:
@@ -293,24 +306,28 @@ class Terminal:
             self._row += 1
             if self._row == len(self._rows):
                 self._rows.append(Row(time_us, stream))
-                self._scroll(self._row - 1)
+                self._scroll()
         elif control == "\b":
             self._column = max(self._column - 1, 0)
 
-    def _scroll(self, left: int) -> None:
-        """Let go of the rows above the screen; those from `left` on, but the last, were just left behind."""
+    def _scroll(self) -> None:
+        """Let go of the rows above the screen; those from `_left` on, but the last, were just left behind."""
         rows = self._rows
+        last = len(rows) - 1
+        if last == self._left:
+            return
         top = max(len(rows) - SCREEN_ROWS, 0)
-        long = next((i for i in range(len(rows) - 2, left - 1, -1) if len(rows[i].text) > _LONG), -1)
+        long = next((i for i in range(last - 1, self._left - 1, -1) if len(rows[i].text) > _LONG), -1)
         held = sum(len(row.text) for row in rows[top : long + 1])
         while held > SCREEN_TEXT:
             held -= len(rows[top].text)
             top += 1
         if top:
             self._final += map(_line, rows[:top])
-            self.lines += top
+            self._lines += top
             del rows[:top]
             self._row = max(self._row - top, 0)
+        self._left = len(rows) - 1
 
     def _current(self) -> Row:
         row = self._rows[self._row]
@@ -346,9 +363,10 @@ class Terminal:
             # A log forgets nothing: what the screen showed becomes final, and a new screen begins below it.
             shown = self.screen()
             self._final += shown
-            self.lines += len(shown)
+            self._lines += len(shown)
             self._rows = [Row(self._time_us, STDOUT)]
             self._row = 0
+        self._left = min(self._left, len(self._rows) - 1)
 
 
 def _numbers(parameters: str) -> list[int]:
