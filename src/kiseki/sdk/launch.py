@@ -23,6 +23,7 @@ from kiseki.system.process import boot_id, namespace
 from kiseki.system.spawn import reap, spawn_detached
 
 LOOK_INTERVAL_S = 10.0
+GLANCE_INTERVAL_S = 2.0
 
 _SHARED_VARIABLES = (
     "HTTP_PROXY",
@@ -102,15 +103,24 @@ class Sidecar:
         except OSError as error:
             warn_once(("sidecar", str(error)), f"the sidecar cannot be started: {error}")
 
-    def watch(self, every_look: Callable[[], None]) -> None:
-        """Look every ten seconds, in a daemon thread: start a dead sidecar anew, call `every_look`."""
+    def watch(self, every_glance: Callable[[], None], every_look: Callable[[], None]) -> None:
+        """Look every ten seconds, in a daemon thread: start a dead sidecar anew, call `every_look`.
+
+        `every_glance`, which must cost next to nothing, is called every two seconds.
+        """
         stop = self._stop = threading.Event()
+        glance_s = min(GLANCE_INTERVAL_S, LOOK_INTERVAL_S)
+        glances_a_look = round(LOOK_INTERVAL_S / glance_s)
 
         def look() -> None:
             self._reap(wait=True)
-            while not stop.wait(LOOK_INTERVAL_S):
-                self.ensure_or_warn()
-                every_look()
+            glances = 0
+            while not stop.wait(glance_s):
+                every_glance()
+                glances += 1
+                if glances % glances_a_look == 0:
+                    self.ensure_or_warn()
+                    every_look()
 
         threading.Thread(target=look, name="kiseki-look", daemon=True).start()
 

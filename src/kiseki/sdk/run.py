@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from kiseki.records.kinds import Config as ConfigRecord
 from kiseki.records.kinds import Edit, Environment, Header
 from kiseki.sdk import current, exits, finish, lane, restoring, saving
+from kiseki.sdk.commands import Commands
 from kiseki.sdk.config import Config
 from kiseki.sdk.console import Capture
 from kiseki.sdk.console import start as start_capture
@@ -320,7 +321,8 @@ class Run:
         try:
             self._sidecar = Sidecar(self._settings)
             self._sidecar.hand_over(self._recorder.lane, self._run_dir)
-            self._sidecar.watch(self._look)
+            self._commands = Commands(self._run_dir, self._recorder.lane.writer)
+            self._sidecar.watch(self._glance, self._look)
             if self._sends and not self._sidecar.may_send:
                 server = self._settings.base_url
                 warn_once(("key", server), f"no key for {server}: set KISEKI_API_KEY or run kiseki login")
@@ -328,6 +330,19 @@ class Run:
             warn_once(
                 "sidecar", f"no process beside this one ({error}): rows are in {self._run_dir}, not sent"
             )
+
+    def _glance(self) -> None:
+        """What that thread does more often: hear whether the output shall be recorded."""
+        wanted = self._commands.news().get("console")
+        if not isinstance(wanted, bool):
+            return
+        with current.lock:
+            if self._finished or self.inherited:  # A child's output goes through its parent's capture.
+                return
+            if self._capture is not None:
+                self._capture.pause(recording=wanted)
+            elif wanted:
+                self._capture = start_capture(self._recorder, "auto")
 
     def _look(self) -> None:
         """What the thread that looks after the sidecar does for the run: note a clock that drifted."""
