@@ -231,14 +231,14 @@ def _patterns() -> _Patterns:
         camel=re.compile(r"(?<=[a-z0-9])(?=[A-Z])"),
         words=re.compile(r"[a-z0-9]+"),
         assigned=re.compile(
-            rf"(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{{0,99}})(?P<sign>[\"']?\s{{0,4}}[:=](?!//)\s{{0,4}})"
+            rf"(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{{0,99}})(?P<sign>[\"']?[ \t]{{0,4}}[:=](?!//)[ \t]{{0,4}})"
             rf"(?P<value>{quoted}|[^\s\"'&,;|)}}\]]+)"
         ),
         option=re.compile(
             rf"(?<!\S)(?P<name>--?[A-Za-z][\w.-]{{0,99}})(?P<gap>[ \t]{{1,4}})(?P<value>{quoted}|\S+)"
         ),
         header=re.compile(
-            r"(\b(?:proxy-)?(?:authorization|cookie)[\"']?\s{0,4}[:=]\s{0,4}[\"']?)[^\"'\r\n]+", re.IGNORECASE
+            r"(\b(?:proxy-)?(?:authorization|cookie)[\"']?[ \t]{0,4}[:=][ \t]{0,4}[\"']?)[^\"'\r\n]+", re.IGNORECASE
         ),
         special=re.compile(r"[A-Za-z0-9+/%_=.~-]+"),
     )

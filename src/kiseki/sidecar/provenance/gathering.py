@@ -6,6 +6,7 @@ import contextlib
 import os
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,13 +35,16 @@ CONDA_FILE: Final = "conda-explicit.txt"
 def gather(request: Mapping[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
     """Do all that `request` asks for. What fails becomes a note in the record, never an exception."""
     _limit_memory()
-    _Gathering(request, say).work()
+    with tempfile.TemporaryDirectory(prefix="kiseki-git-") as scratch:
+        _Gathering(request, say, Path(scratch)).work()
 
 
 class _Gathering:
     """One run's errand: what is known so far, and where it goes."""
 
-    def __init__(self, request: Mapping[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self, request: Mapping[str, Any], say: Callable[[dict[str, Any]], None], scratch: Path
+    ) -> None:
         self._request = request
         self._say = say
         self._files = Path(request["run_dir"], "files")
@@ -48,7 +52,7 @@ class _Gathering:
         self._program: str = request["program"]
         if self._program.startswith((request["prefix"] + os.sep, sys.base_prefix + os.sep)):
             self._program = ""  # an installed program's, of pytest or a notebook's kernel
-        self._git = Git(self._cwd or "/", time.monotonic() + request.get("seconds", TOTAL_SECONDS))
+        self._git = Git(self._cwd or "/", time.monotonic() + request.get("seconds", TOTAL_SECONDS), scratch)
         self._repository: Repository | None = None
         self._notes: list[str] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ BIG_FILE_BYTES: Final = 25 * 1024 * 1024
 _OPTIONS: Final = (
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
+    "core.splitIndex=false",
     "core.quotePath=true",
     f"core.bigFileThreshold={BIG_FILE_BYTES}",
     "color.ui=false",
@@ -68,15 +70,30 @@ class Answer(NamedTuple):
 class Git:
     """Git in one folder. No call waits longer than its own time, nor all of them beyond `deadline`."""
 
-    def __init__(self, folder: str | Path, deadline: float) -> None:
-        """`deadline` by the monotonic clock, in seconds."""
+    def __init__(self, folder: str | Path, deadline: float, scratch: Path, index: str | None = None) -> None:
+        """`deadline` by the monotonic clock, in seconds; `scratch` is a folder for copies of an index."""
         self.folder = str(folder)
         self._deadline = deadline
+        self._scratch = scratch
         self._environment = _environment()
+        if index is not None:
+            self._environment["GIT_INDEX_FILE"] = index
 
     def within(self, folder: str | Path) -> Git:
         """The same in another folder."""
-        return Git(folder, self._deadline)
+        return Git(folder, self._deadline, self._scratch)
+
+    def on_a_copy_of_the_index(self) -> Git:
+        """The same with an index of its own, for `git diff` rewrites that of the repository as it likes.
+
+        Raises OSError where it cannot be copied.
+        """
+        index = Path(self.folder, self.ask("rev-parse", "--git-path", "index").text)
+        copy = self._scratch / f"index-{len(os.listdir(self._scratch))}"
+        if index.is_file():
+            # With its times: what changed within the second of the index's own is looked at by content.
+            shutil.copy2(index, copy)
+        return Git(self.folder, self._deadline, self._scratch, str(copy))
 
     def ask(self, *arguments: str, seconds: float = 10.0) -> Answer:
         """Run git and take its answer. Raises GitUnavailable."""

@@ -75,7 +75,8 @@ def write_patch(
             added = _add_untracked(git, chosen, patch)
         if patch.truncated:
             patch.cut()
-            patch.mark(f"cut here, for the changes are more than {limit // 2**20} MB")
+            size = f"{limit // 2**20} MB" if limit >= 2**20 else f"{limit // 1000} kB"
+            patch.mark(f"cut here, for the changes are more than {size}")
         for one in left_out[:_MAX_LEFT_OUT]:
             patch.mark(f"left out: {one['path']!r}: {one['why']}")
         counts = _count(file)
@@ -92,6 +93,7 @@ def write_patch(
 
 def _changes(git: Git, base: str, prefix: str, patch: _Patch, left_out: list[dict[str, str]]) -> str:
     """Append the changes since `base` in one work tree; a note where that failed."""
+    git = git.on_a_copy_of_the_index()
     big = [name for name in _changed(git, base) if _size(Path(git.folder, name)) > BIG_FILE_BYTES]
     for name in big:
         why = f"more than {BIG_FILE_BYTES // 2**20} MB"

@@ -101,7 +101,7 @@ def look_at(git: Git, root: str) -> Repository:
     untracked = _untracked(git, notes)
     dirty = None
     if commit is not None:
-        changed = git.ask(
+        changed = git.on_a_copy_of_the_index().ask(
             "diff", "--quiet", "-O/dev/null", "--no-ext-diff", "--no-textconv", "HEAD", seconds=_SLOW_S
         )
         dirty = {0: False, 1: True}.get(changed.status if changed.status is not None else -1)
