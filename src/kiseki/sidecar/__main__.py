@@ -12,7 +12,9 @@ from pathlib import Path
 from kiseki.sidecar.file_attendant import FileAttendant
 from kiseki.sidecar.log import log
 from kiseki.sidecar.loop import LINGER_S, Sidecar
+from kiseki.sidecar.provenance_attendant import Provenance
 from kiseki.sidecar.recording import Recording
+from kiseki.sidecar.sampling.sampler import Sampler
 from kiseki.sidecar.spool import Spool
 from kiseki.sidecar.upload import Server, ask
 
@@ -32,7 +34,12 @@ def main(arguments: list[str]) -> int:
         return 0
     servers: dict[str, Server] = {}
     recording = Recording(partial(ask, servers))  # The first, for others ask it what applies.
-    attendants = (recording, FileAttendant())  # The last, for others put files where it finds them.
+    attendants = (
+        recording,
+        Sampler(recording.interval),
+        Provenance(recording.choices),
+        FileAttendant(),  # The last, for others put files where it finds them.
+    )
     linger = float(os.environ.get("KISEKI_SIDECAR_LINGER", LINGER_S))
     sidecar = Sidecar(spool, linger=linger, attendants=attendants, servers=servers)
     signal.signal(signal.SIGTERM, lambda *_: sidecar.close_soon())

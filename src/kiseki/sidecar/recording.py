@@ -54,6 +54,11 @@ class Recording:
         known = self._runs.get(run.folder)
         return None if known is None else known.choices
 
+    def interval(self, run: RunFollow) -> float | None:
+        """Seconds between two samples of a run's machine, 0 for none; None while `choices` is."""
+        choices = self.choices(run)
+        return None if choices is None else float(choices["system_interval"].value)
+
     def attend(self, run: RunFollow, now: float) -> None:
         """Ask what is due for a run; where something else applies now, record it and tell the trainings."""
         pointer = next(iter(run.pointers.values()), None)

@@ -43,7 +43,7 @@ def test_amd_gpus_are_read_from_the_drivers_files(tmp_path: Path) -> None:
     (nvidia / "0000:01:00.0").mkdir(parents=True)
     source = open_amd(cards, nvidia)
     assert source is not None
-    assert source.read((), 0.0).values == {
+    assert source.read(()).values == {
         "gpu.1.gpu": 87.0,
         "gpu.1.memory": 12.0,
         "gpu.1.memoryAllocatedBytes": 16.0 * 2**30,
@@ -95,6 +95,6 @@ def test_apples_gpu_is_read_from_the_registry(tmp_path: Path, monkeypatch: pytes
     source = open_apple()
     assert source is not None
     assert source.facts() == {"gpus": [{"name": "Apple M1 Max", "vendor": "apple"}]}
-    assert source.read((), 0.0).values == {"gpu.0.gpu": 34.0, "gpu.0.memoryAllocatedBytes": 2.0 * 2**30}
+    assert source.read(()).values == {"gpu.0.gpu": 34.0, "gpu.0.memoryAllocatedBytes": 2.0 * 2**30}
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     assert open_apple() is None

@@ -48,7 +48,7 @@ class Amd:
             gpus.append({name: value for name, value in found.items() if value})
         return {"gpus": gpus}
 
-    def read(self, watched: Sequence[Watched], now: float) -> Reading:
+    def read(self, watched: Sequence[Watched]) -> Reading:
         """What each GPU's driver tells."""
         values: dict[str, float] = {}
         for number, device in self._devices.items():

@@ -36,7 +36,7 @@ class Apple:
         model = _MODEL.search(self._ask())
         return {"gpus": [{"name": model[1], "vendor": "apple"}]} if model else {}
 
-    def read(self, watched: Sequence[Watched], now: float) -> Reading:
+    def read(self, watched: Sequence[Watched]) -> Reading:
         """How busy it is, and how much memory it holds."""
         found = {name: float(value) for name, value in _NUMBER.findall(self._ask())}
         names = {

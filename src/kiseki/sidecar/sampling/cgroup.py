@@ -112,7 +112,7 @@ class CgroupEvents:
             found["container"] = container
         return found
 
-    def read(self, watched: Sequence[Watched], now: float) -> Reading:
+    def read(self, watched: Sequence[Watched]) -> Reading:
         """Percent of its periods in which the group had to wait for a processor; kills for lack of memory."""
         values, totals = {}, {}
         throttling = self._cgroup.throttling()

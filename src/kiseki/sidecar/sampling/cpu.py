@@ -31,10 +31,10 @@ class Cpu:
         }
         return {"cpu": {name: value for name, value in found.items() if value}}
 
-    def read(self, watched: Sequence[Watched], now: float) -> Reading:
+    def read(self, watched: Sequence[Watched]) -> Reading:
         """`cpu.N.cpu_percent` of each, and `cpu.cpu_percent`, their mean."""
         totals = {str(number): _busy(times) for number, times in enumerate(psutil.cpu_times(percpu=True))}
-        busy = {number: min(100.0, 100.0 * rate) for number, rate in self._rates.since(totals, now).items()}
+        busy = {number: min(100.0, 100.0 * rate) for number, rate in self._rates.since(totals).items()}
         if not busy:
             return Reading()
         values = {f"cpu.{number}.cpu_percent": percent for number, percent in busy.items()}

@@ -27,7 +27,7 @@ class Disk:
         """Nothing."""
         return {}
 
-    def read(self, watched: Sequence[Watched], now: float) -> Reading:
+    def read(self, watched: Sequence[Watched]) -> Reading:
         """`disk.PATH.usagePercent` and `.usageGB`, `disk.DEVICE.in` and `.out` in MB."""
         runs = {}
         for run, _ in watched:

@@ -5,21 +5,13 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from kiseki.sidecar.log import log
 from kiseki.sidecar.sampling.reading import Reading, Source, Watched
 
 HANG_S: Final = 20.0
 """Sources that have not answered after this long are given up, until they answer after all."""
-
-
-class Request(NamedTuple):
-    """What is to be measured."""
-
-    watched: Sequence[Watched]
-    now: float
-    """Monotonic time, in seconds."""
 
 
 Opener = Callable[[], Source | None]
@@ -36,7 +28,7 @@ class Guard:
         """What the sources say of this machine; None until they are open."""
         self._openers = openers
         self._wake = wake
-        self._requests: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[Sequence[Watched] | None] = queue.SimpleQueue()
         self._readings: list[Reading] | None = None
         self._asked_at: float | None = None
         self._given_up = False
@@ -49,16 +41,15 @@ class Guard:
         """Whether an answer is due that is worth waiting for."""
         return self._asked_at is not None and not self._given_up
 
-    def open(self, now: float) -> None:
-        """Open the sources, so that they have something to compare the first sample with."""
-        self.ask(Request((), now))
+    def ask(self, watched: Sequence[Watched], now: float) -> bool:
+        """Have the sources read, opened if need be; False where there are none, or one still works.
 
-    def ask(self, request: Request) -> bool:
-        """Have the sources read; False where there are none, or they are busy with an earlier request."""
+        `now` is monotonic, in seconds.
+        """
         if self._asked_at is not None or self._empty:
             return False
-        self._asked_at = request.now
-        self._requests.put(request)
+        self._asked_at = now
+        self._requests.put(watched)
         return True
 
     def take(self) -> list[Reading] | None:
@@ -83,12 +74,12 @@ class Guard:
 
     def _run(self) -> None:
         sources: list[Source] | None = None
-        while (request := self._requests.get()) is not None:
+        while (watched := self._requests.get()) is not None:
             if sources is None:
                 sources = self._open()
                 self._empty = not sources
             self._readings = [
-                reading for source in sources if (reading := self._read(source, request)) is not None
+                reading for source in sources if (reading := self._read(source, watched)) is not None
             ]
             self._wake()
             if not sources:
@@ -108,9 +99,9 @@ class Guard:
         self.facts = facts
         return sources
 
-    def _read(self, source: Source, request: Request) -> Reading | None:
+    def _read(self, source: Source, watched: Sequence[Watched]) -> Reading | None:
         try:
-            return source.read(request.watched, request.now)
+            return source.read(watched)
         except Exception as error:
             self._say(error)
             return None

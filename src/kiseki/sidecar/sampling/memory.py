@@ -23,7 +23,7 @@ class Memory:
         """Nothing: the machine's memory stands beside its processors, the limit with the cgroup."""
         return {}
 
-    def read(self, watched: Sequence[Watched], now: float) -> Reading:
+    def read(self, watched: Sequence[Watched]) -> Reading:
         """Percent that is used, MB that are free, percent of the swap."""
         machine = psutil.virtual_memory()
         percent, free = float(machine.percent), machine.available

@@ -24,7 +24,7 @@ class Network:
         """Nothing."""
         return {}
 
-    def read(self, watched: Sequence[Watched], now: float) -> Reading:
+    def read(self, watched: Sequence[Watched]) -> Reading:
         """Bytes sent and received, in all and a second; segments that TCP had to send again."""
         sent = received = 0
         for name, counters in psutil.net_io_counters(pernic=True).items():
@@ -33,7 +33,7 @@ class Network:
             sent += counters.bytes_sent
             received += counters.bytes_recv
         totals = {"network.sent": float(sent), "network.recv": float(received)}
-        values = {f"{key}Bps": rate for key, rate in self._rates.since(totals, now).items()}
+        values = {f"{key}Bps": rate for key, rate in self._rates.since(totals).items()}
         again = _sent_again()
         if again is not None:
             totals["network.tcpRetransmits"] = again

@@ -48,7 +48,7 @@ class Nvidia:
             "cuda": {name: value for name, value in versions.items() if value},
         }
 
-    def read(self, watched: Sequence[Watched], now: float) -> Reading:
+    def read(self, watched: Sequence[Watched]) -> Reading:
         """Every metric that a GPU has; one that fails lacks that metric, or all, in this sample."""
         values: dict[str, float] = {}
         totals: dict[str, float] = {}
@@ -61,7 +61,7 @@ class Nvidia:
                 gpu_memory[device.number] = device.memory_by_process()
             except pynvml.NVMLError as error:
                 failed.append(error)
-        values |= self._rates.since(counted, now)
+        values |= self._rates.since(counted)
         if failed and not values:
             raise failed[0]
         return Reading(values, totals, gpu_memory=gpu_memory)

@@ -30,7 +30,7 @@ class Processes:
         """Nothing."""
         return {}
 
-    def read(self, watched: Sequence[Watched], now: float) -> Reading:
+    def read(self, watched: Sequence[Watched]) -> Reading:
         """A run's sums over its processes; a run whose processes are gone has none."""
         roots = {run: [p for p in processes if is_alive(p)] for run, processes in watched}
         if not any(roots.values()):
@@ -43,14 +43,12 @@ class Processes:
         for run, alive in roots.items():
             trees[run] = frozenset(_descend(alive, children))
             if trees[run]:
-                runs[run] = self._sum_up(run, trees[run], self._may_use(alive), memory, now)
+                runs[run] = self._sum_up(run, trees[run], self._may_use(alive), memory)
         everyone = frozenset().union(*trees.values())
         self._known = {pid: process for pid, process in self._known.items() if pid in everyone}
         return Reading(runs=runs, trees=trees)
 
-    def _sum_up(
-        self, run: str, tree: Iterable[int], cpus: float, memory: int, now: float
-    ) -> dict[str, float]:
+    def _sum_up(self, run: str, tree: Iterable[int], cpus: float, memory: int) -> dict[str, float]:
         seconds = 0.0
         resident = threads = files = processes = 0
         readable = True
@@ -79,7 +77,7 @@ class Processes:
         }
         if readable:
             found["proc.openFiles"] = float(files)
-        rate = self._rates.setdefault(run, Rates()).since({"cpu": seconds}, now).get("cpu")
+        rate = self._rates.setdefault(run, Rates()).since({"cpu": seconds}).get("cpu")
         if rate is not None:
             found["proc.cpu.percent"] = 100.0 * rate
             found["cpu"] = 100.0 * rate / cpus

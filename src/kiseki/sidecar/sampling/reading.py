@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -39,8 +40,8 @@ class Source(Protocol):
     def facts(self) -> dict[str, Any]:
         """What does not change, as keys of the environment record."""
 
-    def read(self, watched: Sequence[Watched], now: float) -> Reading:
-        """Measure; `now` is monotonic, in seconds."""
+    def read(self, watched: Sequence[Watched]) -> Reading:
+        """Measure the machine, and the runs that are `watched`."""
 
 
 class Rates:
@@ -54,8 +55,9 @@ class Rates:
         self._totals: Mapping[str, float] = {}
         self._rates: dict[str, float] = {}
 
-    def since(self, totals: Mapping[str, float], now: float) -> dict[str, float]:
+    def since(self, totals: Mapping[str, float]) -> dict[str, float]:
         """Return what came a second by key; nothing for a key that is new, or whose total went back."""
+        now = time.monotonic()
         elapsed = now - self._at
         if elapsed < self.MIN_S:
             return self._rates

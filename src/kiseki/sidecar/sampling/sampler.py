@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from kiseki.records.kinds import DATA_ROLES, Environment
 from kiseki.sidecar.follow import RunFollow
-from kiseki.sidecar.sampling.guard import Guard, Request
+from kiseki.sidecar.sampling.guard import Guard
 from kiseki.sidecar.sampling.reading import Reading, Watched
 from kiseki.sidecar.sampling.sources import make_guards
 
 PREFIX: Final = "system."
 
 _FIRST_S: Final = 1.0
+_LEAST_SHARE: Final = 0.5
 _PATIENCE_S: Final = 2.0
 _FACTS_S: Final = 3.0
 _LAST_FACTS_S: Final = 1.0
@@ -56,8 +57,6 @@ class Sampler:
         """Begin, end and take up ticks; say what the machine is."""
         if not self._guards:
             self._guards = self._make_guards(self._wake)
-            for guard in self._guards:
-                guard.open(now)
         sampled = self._runs.get(run)
         if sampled is None:
             sampled = self._runs[run] = _Sampled(now)
@@ -116,8 +115,8 @@ class Sampler:
 
     def _begin_tick(self, now: float) -> _Tick:
         runs = [run for run, sampled in self._runs.items() if sampled.due <= now]
-        request = Request([_watched(run) for run in runs], now)
-        asked = [guard for guard in self._guards if guard.ask(request)]
+        watched = [_watched(run) for run in runs]
+        asked = [guard for guard in self._guards if guard.ask(watched, now)]
         return _Tick(runs, asked, now + _PATIENCE_S)
 
     def _log(self, tick: _Tick, now: float) -> None:
@@ -146,6 +145,10 @@ class Sampler:
             return
         open_ones = [guard for guard in self._guards if guard.facts is not None]
         all_open = len(open_ones) == len(self._guards)
+        if not all_open and sampled.complete:  # No sample opens them.
+            for guard in self._guards:
+                if guard.facts is None:
+                    guard.ask((), now)
         late = sampled.ended_at is not None and now - sampled.ended_at > _LAST_FACTS_S
         if not (all_open or late or now - sampled.began > _FACTS_S):
             return
@@ -227,7 +230,8 @@ class _Tick:
 
 
 def _next_on_grid(interval: float, now: float) -> float:
-    return (math.floor(now / interval) + 1) * interval
+    """The next multiple of `interval` that is not too near."""
+    return (math.floor(now / interval + _LEAST_SHARE) + 1) * interval
 
 
 def _watched(run: RunFollow) -> Watched:
