@@ -238,7 +238,8 @@ def _patterns() -> _Patterns:
             rf"(?<!\S)(?P<name>--?[A-Za-z][\w.-]{{0,99}})(?P<gap>[ \t]{{1,4}})(?P<value>{quoted}|\S+)"
         ),
         header=re.compile(
-            r"(\b(?:proxy-)?(?:authorization|cookie)[\"']?[ \t]{0,4}[:=][ \t]{0,4}[\"']?)[^\"'\r\n]+", re.IGNORECASE
+            r"(\b(?:proxy-)?(?:authorization|cookie)[\"']?[ \t]{0,4}[:=][ \t]{0,4}[\"']?)[^\"'\r\n]+",
+            re.IGNORECASE,
         ),
         special=re.compile(r"[A-Za-z0-9+/%_=.~-]+"),
     )
