@@ -241,6 +241,16 @@ class Run:
             raise NotFoundError(f"run {'/'.join(self.path)} has no file {name!r}")
         return found[0]
 
+    def console_logs(self, ansi: bool = False, *, follow: bool = False, lane: int = 0) -> Iterator[str]:
+        """Yield the lines that the run printed, as a terminal would show them, colours kept where `ansi`.
+
+        With `follow`, goes on until the run has ended: a line comes once the next one was begun, so that a
+        progress bar is one line when it is full. `lane`: 0 is the primary one. Raises NotFoundError.
+        """
+        from kiseki.client.console import RunConsole, console_texts
+
+        return console_texts(RunConsole(self._api, self.path, lane), ansi=ansi, follow=follow)
+
     def __repr__(self) -> str:
         """Name the run and its state."""
         return f"<Run {'/'.join(self.path)} ({self.state})>"
