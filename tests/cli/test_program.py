@@ -47,14 +47,14 @@ def test_version_is_the_package_s(kiseki: Callable) -> None:
         (["nonsense"], "No such command 'nonsense'. (kiseki --help says what it takes)"),
         (["up", "--port", "x"], "Invalid value for '--port'"),
         (["show"], "Missing argument 'RUN|DIR'. (kiseki show --help says what it takes)"),
-        (["show", "logs", "a/b/c/d"], '"a/b/c/d" is no path: use entity/project/id, project/id or id'),
+        (["show", "a/b/c/d"], '"a/b/c/d" is no path: use entity/project/id, project/id or id'),
         (["sync", "/nowhere"], "no server named"),
         (["login"], "which server? kiseki login http://host:7117 (or set KISEKI_BASE_URL)"),
         (["rebuild", "/nowhere"], "no store in /nowhere: `kiseki up` makes one"),
         (["rebuild", "/usr"], "no store in /usr: `kiseki up` makes one"),
         (["up", __file__], f"no store can be kept in {__file__}: "),
         (["key", "revoke", "first"], "Invalid value for 'ID': 'first' is not a valid integer"),
-        (["show", "logs", __file__], f"{__file__} is a file"),
+        (["show", __file__], f"{__file__} is a file"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_exit_code_1(kiseki: Callable, arguments: list[str], said: str) -> None:
@@ -66,6 +66,6 @@ def test_a_wrong_call_is_one_line_and_exit_code_1(kiseki: Callable, arguments: l
 
 
 def test_a_closed_output_is_no_error(write_run: Callable) -> None:
-    command = [sys.executable, "-m", "kiseki.cli", "show", "logs", str(write_run())]
+    command = [sys.executable, "-m", "kiseki.cli", "show", str(write_run())]
     ended = subprocess.run(["/bin/sh", "-c", '"$@" >&-', "sh", *command], stderr=subprocess.PIPE)
     assert (ended.returncode, ended.stderr) == (0, b"")
