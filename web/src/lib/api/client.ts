@@ -74,6 +74,24 @@ export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T>
   return parseJson(await response.text()) as T;
 }
 
+export interface Part {
+  bytes: Uint8Array;
+  /** Length of the whole, of which `bytes` are a part. */
+  size: number;
+  /** Names the whole's content. */
+  etag: string;
+}
+
+/** The bytes of an address from `start` to `end` (exclusive), or as far as there are any. */
+export async function getPart(path: string, start: number, end: number, signal?: AbortSignal): Promise<Part> {
+  // An empty file has no part.
+  const headers: Record<string, string> = end > start ? { range: `bytes=${start}-${end - 1}` } : {};
+  const response = await send(path, { headers, ...(signal ? { signal } : {}) });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const size = Number(/\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1] ?? bytes.length);
+  return { bytes, size, etag: response.headers.get("etag") ?? "" };
+}
+
 export async function postForBytes(path: string, body: unknown, signal?: AbortSignal): Promise<Uint8Array> {
   const response = await send(path, {
     method: "POST",

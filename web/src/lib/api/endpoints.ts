@@ -8,6 +8,8 @@ import type {
   ProjectMetric,
   RecordingSettings,
   RunDetail,
+  RunFiles,
+  RunSystem,
   RunsPage,
   SeriesQuery,
   ServerInfo,
@@ -60,6 +62,19 @@ export async function listMetrics(entity: string, project: string): Promise<Proj
 
 export function getRun(entity: string, project: string, id: string): Promise<RunDetail> {
   return getJson(`runs/${part(entity)}/${part(project)}/${part(id)}`);
+}
+
+export function listFiles(entity: string, project: string, id: string, signal?: AbortSignal): Promise<RunFiles> {
+  return getJson(`runs/${part(entity)}/${part(project)}/${part(id)}/files`, signal);
+}
+
+/** Where a run's file is, below the API. */
+export function filePath(entity: string, project: string, id: string, file: string): string {
+  return `runs/${part(entity)}/${part(project)}/${part(id)}/files/${file.split("/").map(part).join("/")}`;
+}
+
+export function getSystem(entity: string, project: string, id: string): Promise<RunSystem> {
+  return getJson(`runs/${part(entity)}/${part(project)}/${part(id)}/system`);
 }
 
 export async function getSeries(query: SeriesQuery, signal?: AbortSignal): Promise<Series[]> {
