@@ -85,11 +85,17 @@ class World:
         self.sidecars: list[subprocess.Popen[bytes]] = []
         self.trainers: list[Trainer] = []
 
-    def sidecar(self, *, linger: float = 30.0, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start `python -m kiseki.sidecar` for the spool."""
+    def sidecar(
+        self, *, linger: float = 30.0, env: dict[str, str] | None = None, setup: str = ""
+    ) -> subprocess.Popen[bytes]:
+        """Start `python -m kiseki.sidecar` for the spool; `setup` is Python that runs there first."""
+        command = ["-m", "kiseki.sidecar"]
+        if setup:
+            begin = "import sys; from kiseki.sidecar.__main__ import main; sys.exit(main(sys.argv[1:]))"
+            command = ["-c", f"{setup}; {begin}"]
         with (self.spool / "sidecar.log").open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "kiseki.sidecar", str(self.spool)],
+                [sys.executable, "-I", *command, str(self.spool)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

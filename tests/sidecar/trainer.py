@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 from kiseki.records.kinds import Header, State
@@ -71,6 +73,16 @@ def main() -> None:
         elif command == "torn":
             with open(run_dir / f"{writer}.kiseki", "ab") as file:
                 file.write(b"\x40\x00\x00\x00torn")
+        elif command == "busy":
+            until = time.process_time() + float(argument)
+            while time.process_time() < until:
+                pass
+        elif command == "hold":
+            held = b"x" * (int(argument) * 2**20)
+            records.log_row({"held": float(len(held))}, step)
+            step += 1
+        elif command == "child":
+            subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
         elif command == "exit":
             os._exit(int(argument or 0))
         print("ok", flush=True)
