@@ -1,14 +1,18 @@
-"""Servers that misbehave: one that accepts and never answers, and a proxy that refuses large bodies."""
+"""What misbehaves: a server that never answers, a proxy that refuses large bodies, a disk that is small."""
 
 from __future__ import annotations
 
 import http.client
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
+
+import pytest
 
 
 @contextmanager
@@ -89,3 +93,17 @@ def refusing_proxy(target: str, *, largest_body: int) -> Iterator[RefusingProxy]
             yield proxy
         finally:
             proxy.shutdown()
+
+
+@contextmanager
+def disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    """A file system in memory of so many MB, mounted on `folder`."""
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"mounting a small tmpfs needs root: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)

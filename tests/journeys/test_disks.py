@@ -5,35 +5,21 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.journeys.account import rows_in_export, rows_in_files
+from tests.journeys.faults import disk
 from tests.journeys.ledger import Phase
 from tests.journeys.world import Home, Training, await_true
 
 from kiseki.store.database import RESERVE_BYTES
 
 
-@contextmanager
-def _disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A file system in memory of so many MB, mounted on `folder`."""
-    folder.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"mounting a small tmpfs needs root: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MB."""
-    with _disk(tmp_path / "small", 4) as folder:
+    with disk(tmp_path / "small", 4) as folder:
         yield folder
 
 
@@ -86,7 +72,7 @@ run.finish()
 
 
 def test_full_disk_of_the_server_makes_the_run_wait(laptop: Home, cloud: Home) -> None:
-    with _disk(cloud.folder / "data", RESERVE_BYTES // 2**20 + 40) as disk:
+    with disk(cloud.folder / "data", RESERVE_BYTES // 2**20 + 40) as data:
         server = cloud.server()
         laptop.uploads_to(server)
         laptop.env["KISEKI_FINISH_TIMEOUT"] = "2"
@@ -94,8 +80,8 @@ def test_full_disk_of_the_server_makes_the_run_wait(laptop: Home, cloud: Home) -
         training.await_phase(Phase.LOGGING)
         run_id = training.ledger.run_id
         await_true(lambda: (server.run(run_id) or {}).get("rows", 0) > 10, what="the first rows")
-        filler = disk / "filler"
-        filler.write_bytes(bytes(shutil.disk_usage(disk).free - 1_000_000))
+        filler = data / "filler"
+        filler.write_bytes(bytes(shutil.disk_usage(data).free - 1_000_000))
         training.await_rows(training.ledger.logged + 500)
         training.ledger.goal = training.ledger.logged + 10
         training.await_end()
