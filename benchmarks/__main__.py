@@ -20,6 +20,7 @@ SCRIPTS = {
     "sustained": "Sustained logging",
     "ingest": "Server ingest",
     "memory": "Memory",
+    "system_sampling": "Sampling the machine every ten seconds",
     "server_start": "Start of the server",
     "drawn": "From `log()` to the page",
     "kills": "Random kills",
