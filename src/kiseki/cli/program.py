@@ -11,7 +11,20 @@ import click
 
 from kiseki import __version__
 
-COMMANDS = ("up", "demo", "runs", "show", "logs", "export", "sync", "login", "key", "rebuild", "doctor")
+COMMANDS = (
+    "up",
+    "demo",
+    "runs",
+    "show",
+    "logs",
+    "reproduce",
+    "export",
+    "sync",
+    "login",
+    "key",
+    "rebuild",
+    "doctor",
+)
 
 
 class _Program(click.Group):

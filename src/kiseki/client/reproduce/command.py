@@ -1,0 +1,124 @@
+"""The command that starts the run again in its new work tree, and what stands in its way."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from kiseki.client.reproduce.recorded import Recorded
+from kiseki.system.secrets import MASK
+
+_VALUE_OPTIONS: Final = frozenset(("-X", "-W", "--check-hash-based-pycs"))
+
+
+class Command(Struct, frozen=True):
+    """Arguments, working folder, and what must be known before it is run."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    masked: tuple[str, ...] = ()
+    """Names of the arguments whose values were masked when they were recorded."""
+    shortfalls: tuple[str, ...] = ()
+
+
+def make_command(recorded: Recorded, into: Path, venv: Path | None, entry: str | None) -> Command:
+    """The recorded command with the new interpreter and the new place of its script.
+
+    Raises ValueError where no command is recorded.
+    """
+    shortfalls: list[str] = []
+    binaries = None if venv is None else venv / ("Scripts" if os.name == "nt" else "bin")
+    python = "python" if binaries is None else str(binaries / "python")
+    root, subdir = recorded.text("git", "root"), recorded.table("git").get("subdir")
+    cwd = into / subdir if root and isinstance(subdir, str) else into
+    if not cwd.is_dir():
+        shortfalls.append(f"it was started in {subdir}, which git does not have; it starts in {into}")
+        cwd = into
+    if entry is not None and entry.endswith("_session_history.ipynb"):
+        shortfalls.append("it was a notebook: the command runs its cells in the order in which they were run")
+        return Command((python, "-m", "IPython", str(into / entry)), str(cwd), (), tuple(shortfalls))
+    recorded_argv = recorded.texts("command")
+    if not recorded_argv:
+        raise ValueError(f"run {recorded.id}: no command is recorded")
+    arguments = recorded_argv[1:]
+    script = _script_at(arguments)
+    if script is not None:
+        arguments[script] = _moved(recorded, arguments[script], into, cwd, binaries, entry, shortfalls)
+    masked = _masked(arguments)
+    missing = _missing_files(arguments, script, recorded.text("cwd"), cwd)
+    shortfalls += [f"{name} is not in the work tree: link or copy it there" for name in missing]
+    return Command((python, *arguments), str(cwd), tuple(masked), tuple(shortfalls))
+
+
+def _script_at(arguments: list[str]) -> int | None:
+    """Where in Python's arguments the script stands; None for -c and -m."""
+    place = 0
+    while place < len(arguments):
+        argument = arguments[place]
+        if argument in ("-c", "-m", "-"):
+            return None
+        if not argument.startswith("-"):
+            return place
+        place += 2 if argument in _VALUE_OPTIONS else 1
+    return None
+
+
+def _moved(
+    recorded: Recorded,
+    script: str,
+    into: Path,
+    cwd: Path,
+    binaries: Path | None,
+    entry: str | None,
+    shortfalls: list[str],
+) -> str:
+    """The script's place in the new work tree or environment; as it was where that is found nowhere."""
+    old_folder = recorded.text("cwd")
+    absolute = os.path.normpath(os.path.join(old_folder, script))
+    old_binaries = os.path.dirname(recorded.text("executable"))
+    if binaries is not None and old_binaries and os.path.dirname(absolute) == old_binaries:
+        return str(binaries / os.path.basename(absolute))
+    root = recorded.text("git", "root")
+    relative = os.path.relpath(absolute, root) if root else os.pardir
+    if relative.split(os.sep)[0] != os.pardir and (into / relative).is_file():
+        found = into / relative
+    elif entry is not None:
+        found = into / entry
+    else:
+        shortfalls.append(f"the script {absolute} is neither in the work tree nor recorded")
+        return script
+    return os.path.relpath(found, cwd)
+
+
+def _masked(arguments: list[str]) -> list[str]:
+    """The names of what was masked."""
+    names = []
+    for place, argument in enumerate(arguments):
+        if MASK not in argument:
+            continue
+        before = arguments[place - 1] if place else ""
+        name = (
+            argument.partition("=")[0] if "=" in argument else before if before.startswith("-") else argument
+        )
+        names.append(name)
+    return names
+
+
+def _missing_files(arguments: list[str], script: int | None, old: str, new: Path) -> list[str]:
+    """Arguments that are relative paths of what lay in the old working folder and does not in the new one."""
+    if not old or os.path.realpath(old) == os.path.realpath(new):
+        return []
+    missing = []
+    for place, argument in enumerate(arguments):
+        value = argument.partition("=")[2] or argument
+        if place == script or not value or os.path.isabs(value) or value.startswith("-"):
+            continue
+        try:
+            if os.path.exists(os.path.join(old, value)) and not (new / value).exists():
+                missing.append(value)
+        except (OSError, ValueError):
+            continue
+    return missing
