@@ -8,7 +8,21 @@ from collections.abc import Callable
 
 import pytest
 
-COMMANDS = ["up", "demo", "runs", "show", "logs", "export", "sync", "login", "key", "rebuild", "doctor"]
+COMMANDS = [
+    "up",
+    "demo",
+    "runs",
+    "show",
+    "logs",
+    "files",
+    "reproduce",
+    "export",
+    "sync",
+    "login",
+    "key",
+    "rebuild",
+    "doctor",
+]
 
 
 def test_help_names_every_command(kiseki: Callable) -> None:

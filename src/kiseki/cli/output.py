@@ -18,6 +18,7 @@ STATE_MARKS = {
     "killed": "■",
     "no_contact": "○",
 }
+_SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB")
 _STATE_COLOURS = {"running": "blue", "finished": "green", "failed": "red", "crashed": "yellow"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -45,6 +46,20 @@ def duration_text(seconds: float | None) -> str:
         return "—"
     minutes, rest = divmod(round(max(seconds, 0.0)), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def size_text(size: int) -> str:
+    """A size in bytes in powers of 1000, at most three significant digits.
+
+    >>> size_text(999), size_text(1234), size_text(5_490_000)
+    ('999 B', '1.23 kB', '5.49 MB')
+    """
+    if size < 1000:
+        return f"{size} B"
+    number, power = size / 1000, 0
+    while number >= 999.5 and power < len(_SIZE_UNITS) - 1:
+        number, power = number / 1000, power + 1
+    return f"{number:.3g} {_SIZE_UNITS[power]}"
 
 
 def value_text(value: object) -> str:

@@ -17,6 +17,7 @@ COMMANDS = (
     "runs",
     "show",
     "logs",
+    "files",
     "reproduce",
     "export",
     "sync",

@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from kiseki.client.transport import Transport
+from kiseki.client.blobs import BlobRefused
+from kiseki.client.sync_files import FilesReport, send_files
+from kiseki.client.transport import Transport, TransportError
 from kiseki.client.uploader import Upload, Uploader
 from kiseki.records.framing import Damaged, Incomplete
 from kiseki.records.kinds import Header
@@ -41,9 +43,13 @@ class SyncReport(NamedTuple):
     following: int
     """Writers that the server reads by itself."""
     damage: list[str]
-    """One line a damaged file: sent up to the damage."""
+    """One line a damaged file (sent up to the damage), or a file whose recorded content is gone."""
     url: str | None
     """The run's page."""
+    files: int = 0
+    """Contents of files that were sent."""
+    file_bytes: int = 0
+    """Bytes of them."""
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -51,8 +57,13 @@ class SyncReport(NamedTuple):
             parts = ["the server reads these files itself"]
         elif self.sent:
             parts = [f"sent {self.sent:,} bytes"]
-        else:
+        elif not self.files:
             parts = ["already there"]
+        else:
+            parts = []
+        if self.files:
+            what = "1 file" if self.files == 1 else f"{self.files} files"
+            parts.append(f"sent {what}, {self.file_bytes:,} bytes")
         if self.left_to_sidecar:
             parts.append(f"{self.left_to_sidecar} live writer left to its sidecar")
         parts += self.damage
@@ -62,7 +73,9 @@ class SyncReport(NamedTuple):
 def sync_directory(
     folder: Path, transport: Transport, *, clock: Callable[[], float] = time.monotonic
 ) -> SyncReport:
-    """Send every writer of a run directory whole, and return once the server has it.
+    """Send every writer of a run directory whole, then what it recorded of its files.
+
+    Returns once the server has all.
 
     Raises SyncError where the server refuses a writer or cannot be reached, OSError where the folder cannot
     be read. What was sent until then stays sent.
@@ -86,14 +99,23 @@ def sync_directory(
     if not uploads and not left_to_sidecar and not damage:
         raise SyncError(f"{folder} holds no run file (*{_SUFFIX})")
     sent = _send(uploads, transport, clock)
+    contents = FilesReport(0, 0, [])
+    # A sidecar sends its run's files; a server that reads the directory itself reads them there.
+    if not left_to_sidecar and not any(upload.following for upload in uploads):
+        try:
+            contents = send_files(folder, transport)
+        except (BlobRefused, TransportError) as error:
+            raise SyncError(f"the records were sent, its files were not: {error}") from error
     damage += [f"{upload.source.path.name} is {_damage(upload)}" for upload in uploads if _damage(upload)]
     return SyncReport(
         sent,
         sum(upload.offset for upload in uploads),
         left_to_sidecar,
         sum(upload.following for upload in uploads),
-        damage,
+        damage + contents.lacking,
         next((upload.url for upload in uploads if upload.url), None),
+        contents.sent,
+        contents.bytes,
     )
 
 
