@@ -288,6 +288,31 @@ def test_a_proxy_that_takes_nothing_is_asked_ever_less_often(
     assert upload.error is None
 
 
+def test_requests_grow_to_what_the_server_takes_once_a_refusal_is_past(
+    server: Any, write_run: Callable[..., RecordWriter]
+) -> None:
+    records = write_run(3000, finish=False)
+    wire, clock, uploader, (upload,) = _setup(server, records.path)
+    wire.faults = [None, *[413] * 4]
+    _work(uploader, clock, [upload])
+    assert max(wire.sizes[6:]) < 40_000 < max(wire.sizes[:2])
+
+    def log_much(start: int) -> int:
+        """The largest request that much new data goes out in."""
+        for step in range(start, start + 3000):
+            records.log_row({"loss": 1.0, "step": float(step)}, step)
+        upload.size = records.position
+        before = len(wire.sizes)
+        _work(uploader, clock, [upload])
+        return max(wire.sizes[before:])
+
+    assert log_much(10_000) < 40_000  # The refusal is not a minute old.
+    clock.now += 60.0
+    largest = [log_much(20_000 + 10_000 * turn) for turn in range(3)]
+    assert largest[-1] > 100_000
+    assert bytes(server.writers[WRITER]) == records.path.read_bytes()
+
+
 def test_other_bytes_on_the_server_stop_the_writer(
     server: Any, write_run: Callable[..., RecordWriter]
 ) -> None:

@@ -27,6 +27,7 @@ _MIN_LIMIT: Final = 4 * 1024
 _PAUSE_MIN_S: Final = 0.5
 _PAUSE_MAX_S: Final = 5.0
 _OVERSIZE_PAUSE_S: Final = 60.0
+_GROW_AFTER_S: Final = 60.0
 _MALFORMED_TRIES: Final = 2
 
 
@@ -85,6 +86,7 @@ class Uploader:
         self._clock = clock
         self._uploads: list[Upload] = []
         self._limit = protocol.DEFAULT_MAX_BODY
+        self._may_grow_at = float("-inf")
         self._resume_at = 0.0
         self._failures = 0
         self.error: str | None = None
@@ -195,7 +197,7 @@ class Uploader:
                 self._pause(f"{where} speaks append protocol {low}-{high}, we speak {ours}: update the older")
                 return False
             self._failures, self.error, self.unauthorized = 0, None, None
-            self._limit = min(self._limit, max(response.max_body, _MIN_LIMIT))
+            self._follow_stated(max(response.max_body, _MIN_LIMIT))
             return self.settle(parts, response)
         if reply.status == protocol.TOO_LARGE:
             for upload, part in parts:
@@ -268,6 +270,13 @@ class Uploader:
         if self._limit <= _MIN_LIMIT or not part.data:
             self._pause_upload(upload, self._clock(), f"the server takes no request of {sent} bytes")
         self._limit = max(_MIN_LIMIT, min(self._limit, sent // 2))
+        self._may_grow_at = self._clock() + _GROW_AFTER_S
+
+    def _follow_stated(self, stated: int) -> None:
+        """Keep to what the server says it takes, after a 413 again step by step: a proxy may take less."""
+        if self._limit < stated and self._clock() >= self._may_grow_at:
+            self._limit *= 2
+        self._limit = min(self._limit, stated)
 
     def _refuse_key(self, why: str) -> None:
         self.unauthorized = why
