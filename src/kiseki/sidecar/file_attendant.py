@@ -8,6 +8,7 @@ from typing import Final
 from kiseki.records.kinds import File
 from kiseki.records.recorded_files import Version
 from kiseki.sidecar.file_work import FileWork
+from kiseki.sidecar.files import SHARE
 from kiseki.sidecar.follow import FilesLeft, RunFollow
 from kiseki.sidecar.log import log
 from kiseki.sidecar.run_files import RunFiles
@@ -82,7 +83,8 @@ class FileAttendant:
         if run.ended:
             self._ended_at.setdefault(run, self._now)
         to, sure = _server_of(run)
-        files.look(self._now, ended=run.ended, to=to, sure=sure)
+        share = SHARE / max(1, len(self._runs))
+        files.look(self._now, ended=run.ended, to=to, sure=sure, share=share)
         run.files_left = FilesLeft(files.left, files.bytes_left, files.through, files.error)
 
     def _files_of(self, run: RunFollow) -> RunFiles:

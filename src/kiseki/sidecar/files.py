@@ -1,13 +1,18 @@
-"""Which files of a run have changed and rest: a walk over `files/` by stat, cheap however many there are."""
+"""Which files of a run have changed and rest: a walk over `files/` by stat, cheap however many there are.
+
+Where there are so many that a walk each second would cost too much, folders are asked each second whether
+names came, and only what is new or does not rest yet is looked at; the walks come less often.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import re
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
@@ -20,8 +25,11 @@ MOVING_S: Final = 60.0
 MOVING_BYTES_A_SECOND: Final = 2 * 1024 * 1024
 """A file that never rests is taken no more often than it could be copied at this pace: 120 MB a minute."""
 
-SHARE: Final = 0.005
-"""The share of one processor that walks may take."""
+SHARE: Final = 0.004
+"""The share of one processor that walks of all runs together may take."""
+
+GLANCES: Final = 2.5
+"""Glances between them may take this many times as much: they cost where files are new or do not rest."""
 
 MAX_FILES: Final = 100_000
 """What lies beyond this many files of one run is left out, with one line in the log."""
@@ -90,22 +98,30 @@ class FileScan:
         self._entries: dict[str, _Entry] = {}
         self._restless: set[str] = set()
         self._passed_over: set[str] = set()
+        self._folders: dict[str, int] = {}
         self._next_walk = 0.0
+        self._next_glance = 0.0
 
     def due(self) -> float:
-        """Return the monotonic time of the next walk."""
-        return self._next_walk
+        """Return the monotonic time of the next look."""
+        return min(self._next_walk, self._next_glance)
 
-    def look(self, now: float, *, ended: bool = False) -> Changes:
-        """Walk if that is due, with `ended` in any case; return what is to be taken, and what went away.
+    def look(self, now: float, *, ended: bool = False, share: float = SHARE) -> Changes:
+        """Look at what is due, at all with `ended`; return what is to be taken, and what went away.
 
-        A version is returned once: `again` has it returned anew. Raises OSError where `files/` is gone.
+        A version is returned once: `again` has it returned anew. `share` is what a walk may take of one
+        processor. Raises OSError where `files/` cannot be listed.
         """
         removed: list[str] = []
+        began = time.thread_time()
         if ended or now >= self._next_walk:
-            began = time.perf_counter()
             removed = self._walk(now)
-            self._next_walk = now + max(_LOOK_S, (time.perf_counter() - began) / SHARE)
+            pause = max(_LOOK_S, (time.thread_time() - began) / share)
+            self._next_walk = now + pause
+            self._next_glance = now + _LOOK_S
+        elif now >= self._next_glance:
+            self._glance(now)
+            self._next_glance = now + max(_LOOK_S, (time.thread_time() - began) / (share * GLANCES))
         return Changes(self._rested(now, ended), removed)
 
     def again(self, path: str, now: float) -> None:
@@ -116,7 +132,6 @@ class FileScan:
             entry.since = now
             entry.unrested = min(entry.unrested, now)
             self._restless.add(path)
-        self._next_walk = min(self._next_walk, now + _LOOK_S)
 
     def settle(self, path: str, size: int, mtime_ns: int) -> bool:
         """Note that a version of `path` was taken by somebody before; True where it still lies there."""
@@ -131,65 +146,95 @@ class FileScan:
         return path in self._entries or path in self._passed_over
 
     def _walk(self, now: float) -> list[str]:
+        """Look at every file; returns those that are gone."""
         gone = set(self._entries)
         hidden = _Hidden(set(), [])
-        for path, found in self._files(hidden):
-            gone.discard(path)
-            entry = self._entries.get(path)
-            if entry is None:
-                self._entries[path] = _Entry(found, now)
-                self._restless.add(path)
-            elif entry.seen != found:
-                entry.seen, entry.since = found, now
-                if path not in self._restless:
-                    entry.unrested = now
-                    self._restless.add(path)
+        self._folders.clear()
+        folders = [""]
+        count = 0
+        while folders:
+            prefix = folders.pop()
+            for path, found in self._list(prefix, folders, hidden):
+                count += 1
+                if count > MAX_FILES and path not in gone:
+                    self._pass_over("", f"more than {MAX_FILES:,} files: the others are left out")
+                    continue
+                gone.discard(path)
+                self._see(path, found, now)
         removed = sorted(path for path in gone - hidden.paths if not path.startswith(tuple(hidden.below)))
         for path in removed:
             del self._entries[path]
             self._restless.discard(path)
         return removed
 
-    def _files(self, hidden: _Hidden) -> list[tuple[str, Identity]]:
-        """Every file with its identity; `hidden` gets what cannot be seen now, and so need not be gone."""
-        found: list[tuple[str, Identity]] = []
-        folders = [("", self._root)]
-        while folders:
-            prefix, folder = folders.pop()
-            try:
-                entries = os.scandir(folder)
-            except OSError as error:
-                if not prefix and not isinstance(error, FileNotFoundError):
-                    raise
-                if prefix and not isinstance(error, FileNotFoundError):
-                    hidden.below.append(prefix)
-                    self._pass_over(prefix, f"cannot be listed: {error.strerror}")
-                continue
-            with entries:
-                for entry in entries:
-                    path = prefix + entry.name
-                    if self._ignored is not None and self._ignored(path):
+    def _glance(self, now: float) -> None:
+        """Look at what may be new and at what does not rest yet, where there are too many for a walk."""
+        hidden = _Hidden(set(), [])
+        changed = []
+        for prefix, before in self._folders.items():
+            with contextlib.suppress(OSError):  # The next walk will tell.
+                if os.stat(self._root + "/" + prefix).st_mtime_ns != before:
+                    changed.append(prefix)
+        while changed:
+            for path, found in self._list(changed.pop(), changed, hidden, new_only=True):
+                if len(self._entries) < MAX_FILES:
+                    self._see(path, found, now)
+        for path in list(self._restless):
+            with contextlib.suppress(OSError):
+                status = os.stat(f"{self._root}/{path}")
+                if stat.S_ISREG(status.st_mode):
+                    self._see(path, _identity(status), now)
+
+    def _see(self, path: str, found: Identity, now: float) -> None:
+        entry = self._entries.get(path)
+        if entry is None:
+            self._entries[path] = _Entry(found, now)
+            self._restless.add(path)
+        elif entry.seen != found:
+            entry.seen, entry.since = found, now
+            if path not in self._restless:
+                entry.unrested = now
+                self._restless.add(path)
+
+    def _list(
+        self, prefix: str, folders: list[str], hidden: _Hidden, *, new_only: bool = False
+    ) -> Iterator[tuple[str, Identity]]:
+        """Yield the files of one folder, with `new_only` those not seen yet; `folders` gets its folders.
+
+        `hidden` gets what cannot be seen now, and so need not be gone.
+        """
+        folder = f"{self._root}/{prefix}"
+        try:
+            self._folders[prefix] = os.stat(folder).st_mtime_ns
+            entries = os.scandir(folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if not prefix:
+                raise
+            hidden.below.append(prefix)
+            self._pass_over(prefix, f"cannot be listed: {error.strerror}")
+            return
+        with entries:
+            for entry in entries:
+                path = prefix + entry.name
+                if (new_only and path in self) or (self._ignored is not None and self._ignored(path)):
+                    continue
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        if not new_only or f"{path}/" not in self._folders:
+                            folders.append(f"{path}/")
                         continue
-                    try:
-                        if entry.is_dir(follow_symlinks=False):
-                            folders.append((f"{path}/", entry.path))
-                            continue
-                        status = entry.stat()
-                    except OSError as error:  # removed meanwhile, a broken link, or one that leads to itself
-                        hidden.paths.add(path)
-                        if entry.is_symlink():
-                            self._pass_over(path, f"is a link that leads nowhere ({error.strerror})")
-                        continue
-                    if not stat.S_ISREG(status.st_mode):
-                        self._pass_over(path, "is a link to no file" if entry.is_symlink() else "is no file")
-                        continue
-                    if len(found) >= MAX_FILES:
-                        hidden.below.append("")
-                        self._pass_over("", f"more than {MAX_FILES:,} files: the others are left out")
-                        return found
-                    times = (status.st_mtime_ns, status.st_ctime_ns)
-                    found.append((path, (status.st_size, *times, status.st_ino)))
-        return found
+                    status = entry.stat()
+                except OSError as error:  # removed meanwhile, a broken link, or one that leads to itself
+                    hidden.paths.add(path)
+                    if entry.is_symlink():
+                        self._pass_over(path, f"is a link that leads nowhere ({error.strerror})")
+                    continue
+                if stat.S_ISREG(status.st_mode):
+                    yield path, _identity(status)
+                else:
+                    self._pass_over(path, "is a link to no file" if entry.is_symlink() else "is no file")
 
     def _rested(self, now: float, ended: bool) -> list[Ready]:
         ready = []
@@ -212,6 +257,10 @@ class FileScan:
         if path not in self._passed_over and len(self._passed_over) < 1000:
             self._passed_over.add(path)
             self._say(f"{self._root}/{path} {why}" if path else f"{self._root}: {why}")
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _matcher(globs: Sequence[str]) -> Callable[[str], object] | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from kiseki.records.recorded_files import Version, read_recorded
 from kiseki.sidecar.file_work import FileWork
-from kiseki.sidecar.files import FileScan, Ready
+from kiseki.sidecar.files import SHARE, FileScan, Ready
 
 FILES: Final = "files"
 
@@ -77,6 +77,7 @@ class RunFiles:
         self._ended = False
         self._unsettled = False
         self._now = 0.0
+        self._share = SHARE
         self.moved_at = float("-inf")
         """Monotonic time at which anything was last recorded or taken by the server."""
         self._waiting: str | None = None
@@ -107,13 +108,17 @@ class RunFiles:
         """Return the monotonic time of the next look."""
         return self._scan.due() if not self._ended or self._unsettled else float("inf")
 
-    def look(self, now: float, *, ended: bool, to: str | None, sure: bool = True) -> None:
+    def look(
+        self, now: float, *, ended: bool, to: str | None, sure: bool = True, share: float = SHARE
+    ) -> None:
         """Do what is due.
 
         `ended`: the training has said its last word, so files are taken at once. `to`: the server that is to
         have the contents, None where there is none, or where it reads them in place; `sure`: whether that is
-        known yet."""
+        known yet; `share`: what walks may take of one processor.
+        """
         self._now = now
+        self._share = share
         try:
             self._look(ended, to)
         except OSError as error:  # A network file system that is away for a moment.
@@ -158,7 +163,7 @@ class RunFiles:
 
     def _take_up(self) -> None:
         """Find out what changed while no sidecar looked."""
-        changes = self._scan.look(self._now)
+        changes = self._scan.look(self._now, share=self._share)
         for path, version in list(self._recorded.items()):
             if self._scan.settle(path, version.size, version.mtime_ns):
                 self._want_sent(path, version)
@@ -167,7 +172,7 @@ class RunFiles:
         self._want_hashed(changes.ready)
 
     def _take_changes(self) -> None:
-        changes = self._scan.look(self._now, ended=self._ended)
+        changes = self._scan.look(self._now, ended=self._ended, share=self._share)
         for path in changes.removed:
             if path in self._recorded:
                 self._remove(path)
