@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 from kiseki.client.errors import NotFoundError
 from kiseki.client.files import File, Files, matches
+from kiseki.client.metadata import wandb_metadata
 
 if TYPE_CHECKING:
     from kiseki.client.api import Api
@@ -125,6 +126,14 @@ class Run:
         """The machine that ran it."""
         host: str | None = self._document["host"]
         return host
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """How and on what it ran, under the names of wandb's metadata; None where that is not recorded.
+
+        `document["environment"]` has all of it, under Kiseki's own names (docs/recorded.md).
+        """
+        return wandb_metadata(self._document)
 
     @property
     def created_at(self) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
 
 from msgspec import Struct
 
+from kiseki.client.command_line import script_at
 from kiseki.client.reproduce.recorded import Recorded
 from kiseki.system.secrets import MASK
-
-_VALUE_OPTIONS: Final = frozenset(("-X", "-W", "--check-hash-based-pycs"))
 
 
 class Command(Struct, frozen=True):
@@ -44,26 +42,14 @@ def make_command(recorded: Recorded, into: Path, venv: Path | None, entry: str |
     if not recorded_argv:
         raise ValueError(f"run {recorded.id}: no command is recorded")
     arguments = recorded_argv[1:]
-    script = _script_at(arguments)
+    position = script_at(recorded_argv)
+    script = None if position is None else position - 1
     if script is not None:
         arguments[script] = _moved(recorded, arguments[script], into, cwd, binaries, entry, shortfalls)
     masked = _masked(arguments)
     missing = _missing_files(arguments, script, recorded.text("cwd"), cwd)
     shortfalls += [f"{name} is not in the work tree: link or copy it there" for name in missing]
     return Command((python, *arguments), str(cwd), tuple(masked), tuple(shortfalls))
-
-
-def _script_at(arguments: list[str]) -> int | None:
-    """Where in Python's arguments the script stands; None for -c and -m."""
-    place = 0
-    while place < len(arguments):
-        argument = arguments[place]
-        if argument in ("-c", "-m", "-"):
-            return None
-        if not argument.startswith("-"):
-            return place
-        place += 2 if argument in _VALUE_OPTIONS else 1
-    return None
 
 
 def _moved(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shutil
 import sys
 import tempfile
 import time
@@ -59,6 +60,7 @@ class _Gathering:
     def work(self) -> None:
         """Tell the quick facts first, then each part as soon as it is done."""
         told: dict[str, Any] = {"os_name": _os_name(), "libc": " ".join(platform.libc_ver()).strip()}
+        told["disk"] = _disk("/")
         if self._request["git"]:
             told["git"] = self._look_at_git()
         self._tell({name: value for name, value in told.items() if value})
@@ -144,6 +146,15 @@ def _os_name() -> str | None:
         return platform.freedesktop_os_release().get("PRETTY_NAME")
     except OSError:
         return None
+
+
+def _disk(path: str) -> dict[str, dict[str, int]] | None:
+    """Size and use of the file system at `path`."""
+    try:
+        usage = shutil.disk_usage(path)
+    except OSError:
+        return None
+    return {path: {"total_bytes": usage.total, "used_bytes": usage.used}}
 
 
 def _limit_memory() -> None:

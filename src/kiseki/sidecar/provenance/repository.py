@@ -97,8 +97,7 @@ def look_at(git: Git, root: str) -> Repository:
         notes.append("a shallow clone")
     remotes, upstream = _remotes(git, branch.text if branch.ok else "")
     base, ahead, holder = _published(git, commit, list(remotes), notes)
-    names = (holder, upstream, "origin", *remotes) if holder != "" else ()
-    remote = next((name for name in names if name in remotes), None)
+    remote = next((name for name in (holder, upstream, "origin", *remotes) if name in remotes), None)
     untracked = _untracked(git, notes)
     dirty = None
     if commit is not None:
@@ -139,10 +138,7 @@ def _remotes(git: Git, branch: str) -> tuple[dict[str, str], str | None]:
 def _published(
     git: Git, commit: str | None, remotes: list[str], notes: list[str]
 ) -> tuple[str | None, int | None, str | None]:
-    """The newest commit of HEAD's history that a remote has, how many come after it, and which remote.
-
-    Where none has any, HEAD itself and "".
-    """
+    """The newest commit of HEAD's history that a remote has (else HEAD), how many follow, and whose."""
     if commit is None or not remotes:
         return commit, None, None
     unpushed = git.ask("rev-list", "--topo-order", "HEAD", "--not", "--remotes", seconds=_SLOW_S)
@@ -157,7 +153,7 @@ def _published(
         base = before.text if before.ok else None
     if base is None:
         notes.append("no commit of this branch is on a remote")
-        return commit, ahead, ""
+        return commit, ahead, None
     found = git.ask(
         "for-each-ref", "--contains", base, "--format=%(refname)", "refs/remotes", seconds=_SLOW_S
     )
