@@ -26,7 +26,7 @@ test("every token that is used exists, and every token is used", () => {
   expect([...used].filter((name) => !local.has(name))).toEqual([]);
   const named = (name: string): boolean => used.has(name) || everything.includes(`"${name}"`) || everything.includes(`"--${name}"`);
   // Scales are whole even where a step waits for its use; states are named by the code that shows them.
-  const ofScale = (name: string): boolean => /^(n\d+|text-.*|run-\d+|running|finished|failed|crashed)$/.test(name);
+  const ofScale = (name: string): boolean => /^(n\d+|text-.*|run-\d+|ansi-\d+|running|finished|failed|crashed)$/.test(name);
   expect([...defined].filter((name) => !named(name) && !ofScale(name))).toEqual([]);
 });
 
@@ -94,6 +94,14 @@ test.each(["normal", "protanopia", "deuteranopia"])("neighbouring run colours di
     const colors = palette(theme).map((color) => seen(color, vision));
     colors.forEach((color, i) => expect(distance(color, colors[(i + 1) % 20]!)).toBeGreaterThan(0.1));
   }
+});
+
+test.each(Array.from({ length: 16 }, (_, i) => `ansi-${i}`))("%s reads at 4.5:1 on the paper of both themes", (name) => {
+  for (const theme of ["light", "dark"] as const) expect(contrast(themed(name, theme), themed("paper", theme)), theme).toBeGreaterThanOrEqual(4.5);
+});
+
+test.each(["match", "match-here"])("ink reads on %s at 4.5:1", (name) => {
+  for (const theme of ["light", "dark"] as const) expect(contrast(themed("ink", theme), themed(name, theme)), theme).toBeGreaterThanOrEqual(4.5);
 });
 
 test.each(["ink", "ink-soft", "ink-quiet", "accent", "running", "finished", "failed", "crashed"])("%s reads at 4.5:1 on both themes", (name) => {

@@ -1,9 +1,11 @@
 /** The resources of the HTTP API that the app reads. */
-import { getJson, postForBytes, sendForJson, sendJson } from "./client";
+import { apiUrl, getJson, postForBytes, sendForJson, sendJson } from "./client";
 import { decodeSeries, type Series } from "./series";
 import type {
   ApiKey,
   ChangedSettings,
+  ConsoleMatches,
+  ConsolePage,
   Project,
   ProjectMetric,
   RecordingSettings,
@@ -71,6 +73,47 @@ export function listFiles(entity: string, project: string, id: string, signal?: 
 /** Where a run's file is, below the API. */
 export function filePath(entity: string, project: string, id: string, file: string): string {
   return `runs/${part(entity)}/${part(project)}/${part(id)}/files/${file.split("/").map(part).join("/")}`;
+}
+
+/** The console of one lane of a run. */
+export interface ConsolePlace {
+  entity: string;
+  project: string;
+  id: string;
+  lane: number;
+}
+
+/** What is looked for in a console. */
+export interface ConsoleWords {
+  text: string;
+  regex: boolean;
+  matchCase: boolean;
+}
+
+function consolePath({ entity, project, id, lane }: ConsolePlace, below: string, params: Record<string, string>): string {
+  const query = new URLSearchParams({ lane: String(lane), ...params });
+  return `runs/${part(entity)}/${part(project)}/${part(id)}/console${below}?${query}`;
+}
+
+/** Lines from number `from` on; negative: counted from the end. */
+export function getConsole(place: ConsolePlace, from: number, limit: number, signal?: AbortSignal): Promise<ConsolePage> {
+  return getJson(consolePath(place, "", { from: String(from), limit: String(limit) }), signal);
+}
+
+export function searchConsole(
+  place: ConsolePlace,
+  { text, regex, matchCase }: ConsoleWords,
+  from: number,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<ConsoleMatches> {
+  const params = { q: text, regex: String(regex), case: String(matchCase), from: String(from), limit: String(limit) };
+  return getJson(consolePath(place, "/search", params), signal);
+}
+
+/** Where the whole text of a console is. */
+export function consoleTextUrl(place: ConsolePlace): string {
+  return apiUrl(consolePath(place, "/text", {}));
 }
 
 export function getSystem(entity: string, project: string, id: string): Promise<RunSystem> {
