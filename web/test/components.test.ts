@@ -61,7 +61,7 @@ test("a cell says absent with a dash, and never a number that was not logged", (
 test("the hover box says how many points a mean is of, and how many lines it leaves out", () => {
   const line = { id: "r", run: "r", lane: 0, name: "amber-fox-1", color: 0, data: null as never };
   const reading = { line, value: 0.5, min: 0, max: 1, points: 37, nan: 2, pinf: 0, ninf: 0, xFirst: 0, xLast: 36 };
-  const target = show(HoverBox, { heading: "step 0 – 36", readout: { shown: [reading], more: 88 }, nearest: "r", clientX: 5, clientY: 5 });
+  const target = show(HoverBox, { heading: "step 0 – 36", beside: null, readout: { shown: [reading], more: 88 }, unit: "%", nearest: "r", clientX: 5, clientY: 5 });
   expect(target.textContent).toContain("mean of 37 points · 2 × NaN");
   expect(target.textContent).toContain("and 88 more");
   const box = target.querySelector<HTMLElement>(".box")!;

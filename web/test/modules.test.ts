@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { axisParams, readAxis, readZoom, zoomParams } from "../src/lib/charts/address";
 import { snapped } from "../src/lib/charts/axis";
 import { endLabels } from "../src/lib/charts/labels";
-import { panelName, searchKeys, sectionsOf } from "../src/lib/charts/sections";
+import { panelName, searchSections, sectionsOf } from "../src/lib/charts/sections";
 import { Hub, type FromHub } from "../src/lib/live/hub";
 import { takeEvents } from "../src/lib/live/stream";
 import { firstLines } from "../src/lib/projects/first-lines";
@@ -25,20 +25,25 @@ test.each([
 });
 
 test("metrics are put in sections by the part before the slash", () => {
-  expect(sectionsOf(["val/loss", "loss", "train/layer10", "train/layer2", "system/cpu"])).toEqual([
-    { name: "", keys: ["loss"] },
-    { name: "train", keys: ["train/layer2", "train/layer10"] },
-    { name: "val", keys: ["val/loss"] },
-    { name: "system", keys: ["system/cpu"] },
+  const sections = sectionsOf(["val/loss", "loss", "train/layer10", "train/layer2", "system/cpu"], "metrics");
+  expect(sections.map(({ name, title, charts }) => [name, title, charts.map(({ id }) => id)])).toEqual([
+    ["", "metrics", ["loss"]],
+    ["train", "train", ["train/layer2", "train/layer10"]],
+    ["val", "val", ["val/loss"]],
+    ["system", "system", ["system/cpu"]],
   ]);
+  expect(sections[1]!.charts[0]).toEqual({ id: "train/layer2", title: "layer2", name: "train/layer2", keys: ["train/layer2"] });
   expect(panelName("train/a/b")).toBe("a/b");
   expect(panelName("/odd")).toBe("/odd");
   expect(panelName("train/")).toBe("train/");
 });
 
 test("charts are searched by regular expression, and by text where it is none", () => {
-  expect(searchKeys(["a/loss", "b/acc"], "^a/|ACC$")).toEqual(["a/loss", "b/acc"]);
-  expect(searchKeys(["f(x)", "g"], "f(")).toEqual(["f(x)"]);
+  const found = (keys: string[], search: string): string[] =>
+    searchSections(sectionsOf(keys, ""), search).flatMap(({ charts }) => charts.map(({ id }) => id));
+  expect(found(["a/loss", "b/acc", "c/x"], "^a/|ACC$")).toEqual(["a/loss", "b/acc"]);
+  expect(found(["f(x)", "g"], "f(")).toEqual(["f(x)"]);
+  expect(searchSections(sectionsOf(["a/b"], ""), "z")).toEqual([]);
 });
 
 test("zoom and axis are kept in the address", () => {

@@ -17,7 +17,8 @@ class Measure(NamedTuple):
 
     `device` is `cpu`, `memory`, `disk`, `network`, `process`, `gpu.0`, … or `other`. Keys that differ only in
     their part (a core, a mount point) share the `quantity`, which is the key with `*` in the part's place.
-    `unit` is "%", "B", "B/s", "W", "J", "°C", "MHz", "s", "bits" or "" for a count.
+    `unit` is "%", "B", "MB", "GB", "B/s", "MB/s", "W", "J", "°C", "MHz", "s", "bits" or "" for a count; MB
+    and GB are powers of 1024, as wandb counts them.
     """
 
     device: str
@@ -41,18 +42,10 @@ _DEVICES: Final = {
     "disk": "disk",
     "network": "network",
     "proc": "process",
-    "process": "process",
-    "cgroup": "cgroup",
 }
-_UNITS: Final = {
-    "system.cpu": "%",
-    "system.memory": "%",
-    "system.network.sent": "B",
-    "system.network.recv": "B",
-    "system.disk.in": "MB",
-    "system.disk.out": "MB",
-    "system.proc.cpu": "%",
-}
+# What wandb names after the process and is the machine's.
+_ELSEWHERE: Final = {"system.proc.memory.availableMB": "memory"}
+# Units of what the sidecar does not record and other tools of the same names do.
 _LAST: Final = (
     (re.compile(r"(?i)(percent|utilization|dutycycle|usagepercent)$"), "%"),
     (re.compile(r"(?i)(bps|bytes_?per_?second)$"), "B/s"),
@@ -89,15 +82,13 @@ def measure_of(key: str) -> Measure:
         if found is not None:
             part = "/" if found[1] == "\\" else found[1]
             return Measure(device, _PREFIX + quantity.format(found[2]), part, unit)
-    return Measure(_DEVICES.get(name.partition(".")[0], "other"), key, "", unit)
+    device = _ELSEWHERE.get(key) or _DEVICES.get(name.partition(".")[0], "other")
+    return Measure(device, key, "", unit)
 
 
 def _unit_of(key: str) -> str:
     metric = describe(key)
     if metric is not None:
         return metric.unit
-    known = _UNITS.get(key)
-    if known is not None:
-        return known
     last = key.rpartition(".")[2]
     return next((unit for pattern, unit in _LAST if pattern.search(last)), "")

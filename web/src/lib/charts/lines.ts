@@ -4,10 +4,12 @@ import type { Series } from "../api/series";
 export interface Line {
   /** Unique within a chart: the run and, beside its primary lane, the lane. */
   id: string;
+  /** What is emphasised together: the run, or of what was measured beside one, the host and the part. */
   run: string;
+  /** Lines of other lanes than 0 are dashed. */
   lane: number;
   name: string;
-  /** Palette place of the run. */
+  /** Palette place. */
   color: number;
   data: LineData;
 }
@@ -106,8 +108,8 @@ export function xExtent(lines: readonly Line[]): Range | null {
   return low > high ? null : [low, high];
 }
 
-/** The y range that shows all lines between `x`'s ends, padded; a constant gets room above and below. */
-export function yRange(lines: readonly Line[], x: Range | null): Range {
+/** The y range that shows all lines between `x`'s ends, padded; a constant gets room above and below, or from zero on. */
+export function yRange(lines: readonly Line[], x: Range | null, fromZero = false): Range {
   let low = Infinity;
   let high = -Infinity;
   for (const { data } of lines) {
@@ -125,7 +127,8 @@ export function yRange(lines: readonly Line[], x: Range | null): Range {
       high = Math.max(high, series.max[i]!);
     }
   }
-  return padded(low, high);
+  if (!fromZero || low > high || low < 0) return padded(low, high);
+  return [0, high === 0 ? 1 : Math.min(HUGE, high * 1.06)];
 }
 
 function padded(low: number, high: number): Range {

@@ -3,7 +3,7 @@ import { SvelteMap } from "svelte/reactivity";
 import { ApiError, UnreachableError } from "../api/client";
 import { getSeries } from "../api/endpoints";
 import type { Series } from "../api/series";
-import type { XAxis } from "../api/types";
+import type { Stream, XAxis } from "../api/types";
 import type { Range } from "./lines";
 import { joinTail } from "./tail";
 
@@ -53,6 +53,8 @@ export class SeriesLoader {
   constructor(
     private readonly entity: string,
     private readonly project: string,
+    /** What the training logged, or what was measured beside it. */
+    private readonly stream: Stream = "default",
   ) {}
 
   select(selection: Selection): void {
@@ -157,6 +159,7 @@ export class SeriesLoader {
         min: need.from ?? zoom?.[0] ?? null,
         max: zoom?.[1] ?? null,
         buckets,
+        stream: this.stream,
       };
       const answer = await getSeries(query, request.signal);
       this.#store(need, stamp, answer);

@@ -1,7 +1,7 @@
 /** One line chart: uPlot for axes, pointer and selection, two canvases above it for the lines. */
 import uPlot from "uplot";
 import type { XAxis } from "../api/types";
-import { tickLabels } from "../format/value";
+import { tickLabels, withUnit } from "../format/value";
 import { colors, measure, runColorToken } from "../theme/tokens";
 import { axisTicks } from "./axis";
 import { drawDot, drawLines, fitCanvas, scaleOf, type Ink, type View } from "./draw";
@@ -31,6 +31,10 @@ export interface PlotLook {
   axis: XAxis;
   /** Room for names at the ends of lines, CSS pixels. */
   gutter: number;
+  /** Unit of the values, named at each tick; "" for bare numbers. */
+  unit: string;
+  /** Whether the y axis begins at zero. */
+  fromZero: boolean;
 }
 
 export class Plot {
@@ -75,7 +79,7 @@ export class Plot {
     this.#lines = lines;
     this.#zoom = zoom;
     this.#x = widened(zoom ?? xExtent(lines) ?? this.#x);
-    this.#y = yRange(lines, zoom);
+    this.#y = yRange(lines, zoom, this.look.fromZero);
     this.#apply();
   }
 
@@ -233,7 +237,8 @@ export class Plot {
           space: 36,
           splits: (_plot, _axis, low, high, step) => ticksOf(low, high, step),
           grid: { stroke: () => this.#paint["grid"] ?? "", width: 1 },
-          values: (_plot, ticks, _axis, _space, step) => tickLabels(ticks, step),
+          values: (_plot, ticks, _axis, _space, step) =>
+            tickLabels(ticks, step).map((label) => withUnit(label, this.look.unit)),
         },
       ],
       cursor: {

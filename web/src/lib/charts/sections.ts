@@ -1,10 +1,5 @@
 /** Groups metrics into the sections of the chart grid, by the part of the key before the first `/`. */
-
-export interface Section {
-  /** The part before `/`; "" for keys without one. */
-  name: string;
-  keys: string[];
-}
+import type { Section } from "./chart";
 
 const order = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
@@ -19,7 +14,8 @@ function sectionName(key: string): string {
   return slash > 0 ? key.slice(0, slash) : "";
 }
 
-export function sectionsOf(keys: readonly string[]): Section[] {
+/** A chart for each metric; `noPrefix` is the title of those without a `/`. */
+export function sectionsOf(keys: readonly string[], noPrefix: string): Section[] {
   const sections = new Map<string, string[]>();
   for (const key of keys) {
     const name = sectionName(key);
@@ -28,7 +24,11 @@ export function sectionsOf(keys: readonly string[]): Section[] {
     else sections.set(name, [key]);
   }
   return [...sections]
-    .map(([name, members]) => ({ name, keys: members.sort(order.compare) }))
+    .map(([name, members]) => ({
+      name,
+      title: name || noPrefix,
+      charts: members.sort(order.compare).map((key) => ({ id: key, title: panelName(key), name: key, keys: [key] })),
+    }))
     .sort((a, b) => lead(a.name) - lead(b.name) || order.compare(a.name, b.name));
 }
 
@@ -39,15 +39,22 @@ export function panelName(key: string): string {
   return slash > 0 && slash + 1 < key.length ? key.slice(slash + 1) : key;
 }
 
-/** The keys that a search finds: as a regular expression, or as plain text where it is none. */
-export function searchKeys(keys: readonly string[], search: string): string[] {
-  if (!search) return [...keys];
+/** The charts whose title or metrics a search finds: as a regular expression, or as plain text where it is none. */
+export function searchSections(sections: readonly Section[], search: string): Section[] {
+  if (!search) return [...sections];
+  const finds = matcher(search);
+  return sections
+    .map((section) => ({ ...section, charts: section.charts.filter(({ name, keys }) => finds(name) || keys.some(finds)) }))
+    .filter(({ charts }) => charts.length > 0);
+}
+
+function matcher(search: string): (text: string) => boolean {
   try {
     const pattern = new RegExp(search, "i");
-    return keys.filter((key) => pattern.test(key));
+    return (text) => pattern.test(text);
   } catch {
-    const text = search.toLowerCase();
-    return keys.filter((key) => key.toLowerCase().includes(text));
+    const wanted = search.toLowerCase();
+    return (text) => text.toLowerCase().includes(wanted);
   }
 }
 

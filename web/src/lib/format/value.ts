@@ -35,6 +35,11 @@ export function shortNumber(value: number | bigint): string {
   return sign + trimZeros(digits) + UNITS[power]!;
 }
 
+/** A number's text with its unit: `43.5 %`, `61 °C`. */
+export function withUnit(text: string, unit: string): string {
+  return unit ? `${text}\u00a0${unit}` : text;
+}
+
 /** Tick labels of an axis: as many decimals as its step needs, so that no two neighbours read the same. */
 export function tickLabels(ticks: readonly number[], step: number): string[] {
   const largest = ticks.reduce((most, tick) => Math.max(most, Math.abs(tick)), 0);

@@ -20,7 +20,7 @@ export interface Tab {
 export const TABS: readonly [Tab, ...Tab[]] = [
   { id: "overview", name: "run.overview", load: () => import("./Overview.svelte") },
   { id: "charts", name: "run.charts", load: () => import("./RunCharts.svelte") },
-  { id: "logs", name: "run.logs", load: () => import("./logs/Logs.svelte") },
+  { id: "system", name: "run.system", load: () => import("./System.svelte") },
   { id: "files", name: "run.files", load: () => import("./files/Files.svelte") },
 ];
 
