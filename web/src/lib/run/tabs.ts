@@ -21,6 +21,7 @@ export const TABS: readonly [Tab, ...Tab[]] = [
   { id: "overview", name: "run.overview", load: () => import("./Overview.svelte") },
   { id: "charts", name: "run.charts", load: () => import("./RunCharts.svelte") },
   { id: "system", name: "run.system", load: () => import("./System.svelte") },
+  { id: "logs", name: "run.logs", load: () => import("./logs/Logs.svelte") },
   { id: "files", name: "run.files", load: () => import("./files/Files.svelte") },
 ];
 
