@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from pathlib import Path
@@ -21,9 +24,11 @@ import os as _os, kiseki
 run = kiseki.init(project="print", mode=_os.environ["PRINT_MODE"], settings=dict(silent=True))
 """
 
+_NOT_THEIRS = ("PYTHONUNBUFFERED", "PYTEST_CURRENT_TEST")
+
 
 class Printed(NamedTuple):
-    """What a script left: what its terminal got on 1 and 2 (2 is empty where they are one), and its status."""
+    """What a script left: what its terminal got on 1 and 2 (2: empty where they are one), and its status."""
 
     out: bytes
     err: bytes
@@ -54,7 +59,7 @@ def run_script(
     script = home.work / "script.py"
     script.write_text(code)
     command = [sys.executable, *options, str(script)]
-    whole = {k: v for k, v in home.env.items() if k != "PYTHONUNBUFFERED"} | {"PRINT_MODE": mode} | env
+    whole = {k: v for k, v in home.env.items() if k not in _NOT_THEIRS} | {"PRINT_MODE": mode} | env
     if into == "pty":
         return _under_pty(command, home.work, whole, seconds)
     if into == "file":
@@ -76,7 +81,7 @@ def same_on_the_terminal(home: Home, code: str, *, into: str = "pipe", **more: o
     """Run `code` with and without recording, see that the terminal got the same bytes; what was recorded."""
     with_kiseki = run_script(home, code, into=into, **more)  # type: ignore[arg-type]
     without = run_script(home, code, into=into, mode="disabled", **more)  # type: ignore[arg-type]
-    assert with_kiseki == without
+    assert with_kiseki == without, f"with Kiseki: {with_kiseki}\nwithout: {without}"
     return recorded(home)
 
 
@@ -97,6 +102,7 @@ def records_of(folder: Path) -> Recorded:
 
 def _under_pty(command: list[str], cwd: Path, env: dict[str, str], seconds: float) -> Printed:
     master, slave = os.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(
         command, cwd=cwd, env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
     )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from kiseki.sdk.console.limits import Limits
 from kiseki.sdk.console.streams import Hooks, Straight
+from kiseki.sdk.notebook import ipython_shell
 from kiseki.sdk.terminal import warn_once
 
 _WITH_DESCRIPTORS = ("auto", "redirect")
@@ -79,6 +80,7 @@ class _Console:
         self._captures: tuple[Capture, ...] = ()
         self._hooks: Hooks | None = None
         self._descriptors: Any = None
+        self._shell: Any = None
         self._lock = threading.RLock()
 
     def enter(self, capture: Capture, *, descriptors: bool) -> None:
@@ -86,11 +88,16 @@ class _Console:
         with self._lock:
             self._captures += (capture,)
             notebook = _in_notebook()
-            if descriptors and not notebook and self._descriptors is None:
-                self._descriptors = self._follow_descriptors()
-            if self._hooks is None:
+            if descriptors and not notebook:
+                self._follow_descriptors()
+            if self._hooks is not None:
+                self._hooks.install(everywhere=not notebook)  # on streams that are new since
+            else:
                 self._hooks = Hooks(self)
                 self._hooks.install(everywhere=not notebook)
+                self._shell = ipython_shell()
+                if self._shell is not None:
+                    self._shell.events.register("pre_run_cell", self._before_cell)
 
     def leave(self, capture: Capture) -> None:
         """Record no more into that run; put everything back with the last one."""
@@ -99,6 +106,8 @@ class _Console:
                 return
             if len(self._captures) == 1:
                 self._put_back()
+            elif self._descriptors is not None:
+                self._descriptors.catch_up()
             self._captures = tuple(other for other in self._captures if other is not capture)
 
     def leave_to_parent(self) -> None:
@@ -128,7 +137,21 @@ class _Console:
         if descriptors is not None:
             descriptors.settle(fd)
 
+    def _before_cell(self, info: Any = None) -> None:
+        """Hook again what IPython put back as it was before the cell in which the run began."""
+        with self._lock:
+            if self._hooks is not None and not self._hooks.intact:
+                self._hooks.remove()
+                self._hooks = Hooks(self)
+                self._hooks.install(everywhere=not _in_notebook())
+
     def _put_back(self) -> None:
+        shell, self._shell = self._shell, None
+        if shell is not None:
+            try:
+                shell.events.unregister("pre_run_cell", self._before_cell)
+            except ValueError:
+                pass  # a reset of the shell has forgotten it
         hooks, self._hooks = self._hooks, None
         if hooks is not None:
             hooks.remove()
@@ -138,21 +161,26 @@ class _Console:
         if hooks is not None:
             hooks.forget_terminal()
 
-    def _follow_descriptors(self) -> Any:
+    def _follow_descriptors(self) -> None:
+        """Put channels in the place of descriptors 1 and 2, anew where others have replaced them since."""
         if os.name != "posix":
-            return None
+            return
         from kiseki.sdk.console.descriptors import Descriptors, can_follow
 
+        if self._descriptors is not None:
+            if self._descriptors.in_place:
+                return
+            self._descriptors.restore()
+            self._descriptors = None
         if not can_follow():
-            return None
+            return
         try:
-            return Descriptors(self.record, self._leave_out)
+            self._descriptors = Descriptors(self.record, self._leave_out)
         except (OSError, RuntimeError) as error:
             warn_once(
                 ("console", str(error)),
                 f"what children and C libraries print is not recorded ({error}); what Python prints is",
             )
-            return None
 
     def _leave_out(self, stream: int, count: int, lines: int) -> None:
         for capture in self._captures:

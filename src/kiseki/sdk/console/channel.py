@@ -16,6 +16,7 @@ _PIPE_BYTES = 1024 * 1024
 _PTY_BYTES = 128 * 1024  # more than its two queues hold
 _FIRST_OWN_FD = 64  # out of the way of programs that count on low numbers
 _F_SETPIPE_SZ = 1031
+_MOMENT_S = 0.005
 _STUCK_S = 1.0
 _START_S = 10.0
 _LONGEST_NAP_S = 0.002
@@ -33,6 +34,7 @@ class Channel:
         self.index = index
         self.fds = fds
         self._state = state
+        self._lags = False
         self.terminal = own_fd(fds[0])
         try:
             self.is_tty = os.isatty(self.terminal)
@@ -55,15 +57,7 @@ class Channel:
 
     def is_under_way(self) -> bool:
         """Whether bytes are in the channel or in the relay."""
-        if self.reader < 0:
-            return False
-        # Poll, for it also moves on what a pseudo-terminal has not delivered yet; FIONREAD does not.
-        poller = select.poll()
-        poller.register(self.reader, select.POLLIN)
-        ready = poller.poll(0)
-        if ready and ready[0][1] & select.POLLIN:
-            return True
-        return bool(self._state[slot(self.index, BUSY)])
+        return self._holds_bytes() or bool(self.reader >= 0 and self._state[slot(self.index, BUSY)])
 
     def settle(self) -> None:
         """Wait until what was written before has reached the terminal, but not for what comes meanwhile."""
@@ -84,6 +78,16 @@ class Channel:
                 return  # The relay is stuck. Where the terminal is, Python's own write would wait as well.
             time.sleep(nap)
             nap = min(nap * 2 or 2e-5, _LONGEST_NAP_S)
+
+    def let_read(self) -> None:
+        """Wait until the relay has read what is there, but for a moment only: its terminal may be stopped."""
+        if not self._holds_bytes():
+            self._lags = False
+            return
+        deadline = time.monotonic() + _MOMENT_S
+        while not self._lags and self._holds_bytes():
+            self._lags = time.monotonic() > deadline
+            time.sleep(2e-5)
 
     def restore(self) -> None:
         """Let the descriptors lead to the terminal again, those that are still ours."""
@@ -114,6 +118,15 @@ class Channel:
         terminal, self.terminal = self.terminal, -1
         if terminal >= 0:
             os.close(terminal)
+
+    def _holds_bytes(self) -> bool:
+        if self.reader < 0:
+            return False
+        # Poll, for it also moves on what a pseudo-terminal has not delivered yet; FIONREAD does not.
+        poller = select.poll()
+        poller.register(self.reader, select.POLLIN)
+        ready = poller.poll(0)
+        return bool(ready and ready[0][1] & select.POLLIN)
 
     def _takes_bytes(self) -> bool:
         poller = select.poll()

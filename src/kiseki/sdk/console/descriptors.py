@@ -65,6 +65,11 @@ class Descriptors:
             os.close(state_fd)
         self._by_identity = {channel.identity: channel for channel in self._channels}
 
+    @property
+    def in_place(self) -> bool:
+        """Whether descriptors 1 and 2 still lead into the channels."""
+        return all(channel.holds(fd) for channel in self._channels for fd in channel.fds)
+
     def straight_to_terminal(self, fd: int) -> Callable[[bytes | memoryview], int] | None:
         """How to write past the channel that `fd` leads to; None where that is not ours.
 
@@ -79,6 +84,9 @@ class Descriptors:
             return None
         if channel.is_under_way():
             channel.settle()
+        for other in self._channels:
+            if other is not channel:
+                other.let_read()
         if self._state[relay.TAKEN] > self._arrived:
             self._await_arrival(_ORDERLY_S)
         return channel.write
@@ -88,6 +96,12 @@ class Descriptors:
         for channel in self._channels:
             if fd in channel.fds:
                 channel.settle()
+
+    def catch_up(self) -> None:
+        """Wait (briefly) until what was written so far is recorded."""
+        for channel in self._channels:
+            channel.settle()
+        self._await_arrival(_ARRIVAL_S)
 
     def restore(self) -> None:
         """Let descriptors 1 and 2 be what they were, and wait (briefly) until all is recorded."""

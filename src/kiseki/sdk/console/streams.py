@@ -45,22 +45,30 @@ class Hooks:
         self._active = True
         self._patches: list[tuple[dict[str, Any], str, Any, Any]] = []
         self._proxies: list[tuple[str, StreamProxy, Any]] = []
+        self._streams: list[Any] = []
         self._raws: list[dict[str, Any]] = []
 
     def install(self, *, everywhere: bool = True) -> None:
-        """Hook what `print` and old references write to; else only `sys.stdout` and `sys.stderr`."""
+        """Hook what `print` and old references write to; else only `sys.stdout` and `sys.stderr`.
+
+        Streams that are hooked already stay as they are.
+        """
         names = ["stdout", "stderr", *(("__stdout__", "__stderr__") if everywhere else ())]
-        seen: set[int] = set()
         for name in names:
             stream = getattr(sys, name, None)
-            if stream is None or id(stream) in seen:
+            if stream is None or any(stream is other for other in self._streams):
                 continue
-            seen.add(id(stream))
+            self._streams.append(stream)
             number = STDERR if "stderr" in name else STDOUT
             if isinstance(stream, io.TextIOWrapper) and type(stream).write is io.TextIOWrapper.write:
                 self._hook_text(stream, number)
             else:
                 self._hook_foreign(name, stream, number)
+
+    @property
+    def intact(self) -> bool:
+        """Whether every hook is where it was installed."""
+        return all(names.get(name) is function for names, name, function, _ in self._patches)
 
     def remove(self) -> None:
         """Take the hooks away where they are still on top; elsewhere they pass everything on."""
@@ -199,10 +207,12 @@ class Hooks:
             return call(original_flush, *arguments)
 
         try:
-            names = vars(stream)
-        except TypeError:
+            # Not `vars`: a stream that stands for another one may answer with that one's attributes.
+            names = object.__getattribute__(stream, "__dict__")
+        except AttributeError:
             proxy = StreamProxy(stream, write, flush if original_flush is not None else None)
             self._proxies.append((name, proxy, stream))
+            self._streams.append(proxy)
             setattr(sys, name, proxy)
             return
         self._patch(names, "write", write)
