@@ -55,10 +55,11 @@ git = {
     "branch": "feat/loss", "remote": "git@github.com:acme/vision.git", "root": "/w", "dirty": True,
     "ahead": 2, "untracked": ["notes.md"], "subdir": "train", "note": "a shallow clone",
 }
+left = [{"path": "data.bin", "why": "more than 10 MB"}]
 gpu = {"name": "NVIDIA H100", "memory_bytes": 85899345920, "uuid": "GPU-1", "vendor": "nvidia"}
 facts = {
     "git": git, "packages_file": "requirements.txt", "lock_files": ["uv.lock"], "diff_file": "diff.patch",
-    "diff": {"files": 4, "additions": 30001, "deletions": 1, "truncated": False},
+    "diff": {"files": 4, "additions": 30001, "deletions": 1, "truncated": False, "left_out": left},
     "code_file": "code/train/train.py", "gpus": [gpu] * 8, "cuda": {"version": "12.4", "driver": "550.54"},
     "cpu": {"model": "EPYC 9454", "count": 48, "count_logical": 96, "ram_bytes": 2**39},
     "cgroup": {"cpus": 16.0, "memory_bytes": 2**37}, "container": "docker",

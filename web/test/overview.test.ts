@@ -73,7 +73,7 @@ new mode 100755
 `;
 
 test("the files of a patch are found with what happened to them", () => {
-  const { files, remarks } = readPatch(PATCH);
+  const { files } = readPatch(PATCH);
   expect(files.map(({ path, from, kind, binary, mode, additions, deletions }) => ({ path, from, kind, binary, mode, additions, deletions }))).toEqual([
     { path: "train.py", from: null, kind: "changed", binary: false, mode: null, additions: 2, deletions: 2 },
     { path: "new name.txt", from: "old name.txt", kind: "renamed", binary: false, mode: null, additions: 0, deletions: 0 },
@@ -81,7 +81,6 @@ test("the files of a patch are found with what happened to them", () => {
     { path: "logo.png", from: null, kind: "deleted", binary: true, mode: null, additions: 0, deletions: 0 },
     { path: "run.sh", from: null, kind: "changed", binary: false, mode: "100644 → 100755", additions: 0, deletions: 0 },
   ]);
-  expect(remarks).toEqual(["left out: 'data.bin': more than 10 MB"]);
 });
 
 test("lines carry the numbers of both sides", () => {
@@ -116,7 +115,8 @@ test("an environment of any shape is read without harm", () => {
   expect(gitOf({ git: { commit: 5, untracked: [1, "a.py"], note: "no git" } })).toMatchObject({ commit: null, untracked: ["a.py"], note: "no git" });
   expect(gitOf({ git: { commit: "zz" } })!.commit).toBeNull();
   expect(diffOf({ diff: { files: 1 } })).toBeNull();
-  expect(diffOf({ diff_file: "diff.patch" })).toMatchObject({ files: 0, truncated: false });
+  expect(diffOf({ diff_file: "diff.patch" })).toMatchObject({ files: 0, truncated: false, leftOut: [] });
+  expect(diffOf({ diff_file: "d", diff: { left_out: [3, { path: "a.bin", why: "big" }] } })!.leftOut).toEqual([{ path: "a.bin", why: "big" }]);
   const h100 = { name: "H100", memory_bytes: 85e9 };
   expect(gpusOf({ gpus: [h100, { name: "T4" }, h100, "x"] })).toEqual([
     { name: "H100", bytes: 85e9, count: 2 },

@@ -93,6 +93,7 @@ export const messages = {
   "diff.cut": { en: "The changes were more than is kept; the end is missing.", ja: "変更が多いため、終わりの部分は保存されていません。" },
   "diff.empty": { en: "No file is changed in this patch.", ja: "このパッチに変更されたファイルはありません。" },
   "diff.large": { en: "{n} changed lines.", ja: "変更 {n} 行。" },
+  "diff.leftOut": { en: "Not in it: {path} ({why})", ja: "含まれていないファイル：{path}（{why}）" },
   "diff.moreFiles": { en: "Show {n} more of {all} files", ja: "さらに {n} ファイルを表示（全 {all} ファイル）" },
   "diff.moreLines": { en: "Show {n} more lines", ja: "さらに {n} 行を表示" },
   "diff.newLine": { en: "new line", ja: "新しい行番号" },

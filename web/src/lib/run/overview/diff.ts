@@ -28,17 +28,15 @@ export interface DiffLine {
 export interface Patch {
   text: string;
   files: DiffFile[];
-  /** What whoever made the patch says about it: what was left out, where it was cut. */
-  remarks: string[];
 }
 
+/** What whoever made the patch says about it; the run's environment says the same. */
 const REMARK = "# Kiseki: ";
 const HUNK = /^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)$/;
 
 /** Find the files of a patch. A patch that ends in the middle of a file is read as far as it goes. */
 export function readPatch(text: string): Patch {
   const files: DiffFile[] = [];
-  const remarks: string[] = [];
   let file: DiffFile | null = null;
   let oldMode = "";
   // Lines of a hunk that are still to come: one that begins with `--- ` may be a deleted line.
@@ -68,7 +66,6 @@ export function readPatch(text: string): Patch {
         files.push(file);
         oldMode = "";
       } else if (line.startsWith(REMARK)) {
-        remarks.push(line.slice(REMARK.length));
         file = null;
       } else if (file && first === "@") {
         const hunk = HUNK.exec(line);
@@ -85,7 +82,7 @@ export function readPatch(text: string): Patch {
     at = next + 1;
   }
   for (const each of files) if (each.start < 0) each.start = each.end = 0;
-  return { text, files, remarks };
+  return { text, files };
 }
 
 /** The lines of one file of a patch, from `from` on, at most `most`; a hunk's heading is a line too. */

@@ -23,6 +23,8 @@ export interface DiffSummary {
   additions: number;
   deletions: number;
   truncated: boolean;
+  /** Changed files that it does not hold, and why. */
+  leftOut: { path: string; why: string }[];
 }
 
 export interface Gpu {
@@ -50,6 +52,10 @@ export function map(value: Json | undefined): JsonObject | null {
   return plain ? (value as JsonObject) : null;
 }
 
+function maps(value: Json | undefined): JsonObject[] {
+  return Array.isArray(value) ? value.map(map).filter((each) => each !== null) : [];
+}
+
 export function texts(value: Json | undefined): string[] {
   return Array.isArray(value) ? value.map(text).filter((each) => each !== null) : [];
 }
@@ -58,7 +64,6 @@ export function gitOf(environment: JsonObject): Git | null {
   const git = map(environment.git);
   if (!git) return null;
   const untracked = texts(git.untracked);
-  const submodules = Array.isArray(git.submodules) ? git.submodules.map(map).filter((each) => each !== null) : [];
   const commit = text(git.commit);
   return {
     commit: commit !== null && /^[0-9a-f]{7,64}$/.test(commit) ? commit : null,
@@ -70,7 +75,7 @@ export function gitOf(environment: JsonObject): Git | null {
     subdir: text(git.subdir),
     untracked,
     untrackedCount: number(git.untracked_count) ?? untracked.length,
-    submodules: submodules.map((each) => ({ path: text(each.path) ?? "", commit: text(each.commit) })),
+    submodules: maps(git.submodules).map((each) => ({ path: text(each.path) ?? "", commit: text(each.commit) })),
     note: text(git.note),
   };
 }
@@ -85,6 +90,7 @@ export function diffOf(environment: JsonObject): DiffSummary | null {
     additions: number(diff?.additions) ?? 0,
     deletions: number(diff?.deletions) ?? 0,
     truncated: diff?.truncated === true,
+    leftOut: maps(diff?.left_out).map((each) => ({ path: text(each.path) ?? "", why: text(each.why) ?? "" })),
   };
 }
 
