@@ -153,6 +153,38 @@ def test_colors_count_the_runs_of_a_project(ingest: Ingest, store: Store, tmp_pa
         assert connection.scalars(select(runs.c.color).order_by(runs.c.id)).all() == [0, 1, 2]
 
 
+def test_config_and_environment_are_written_only_where_they_changed(
+    run_directory: RunDirectory, store: Store, ingest: Ingest
+) -> None:
+    head = header()
+    writer = run_directory.writer(head)
+    crc = offset = 0
+
+    def send_new() -> None:
+        nonlocal crc, offset
+        data = run_directory.files()[0][1][offset:]
+        assert one(ingest, part(data, offset, crc, of=head)).status == 200
+        offset, crc = offset + len(data), crc32(data, crc)
+
+    def documents() -> tuple[Any, Any]:
+        with store.read() as connection:
+            return tuple(connection.execute(select(runs.c.config, runs.c.environment)).one())
+
+    writer.append(Config(writer.now(), {"lr": 0.1}))
+    writer.append(Environment(writer.now(), {"python": "3.11"}))
+    send_new()
+    assert documents() == ({"lr": 0.1}, {"python": "3.11"})
+    store.write(lambda c: c.execute(runs.update().values(config={"untouched": 1}))).result(20)
+    for step in range(3):
+        writer.log_row({"loss": 1.0}, step)
+        send_new()
+    assert (documents(), rows_in(store)) == (({"untouched": 1}, {"python": "3.11"}), 3)
+    writer.append(Environment(writer.now(), {"git": {"commit": "a"}}))
+    send_new()
+    assert documents() == ({"lr": 0.1}, {"python": "3.11", "git": {"commit": "a"}})
+    writer.close()
+
+
 def test_changes_are_told_after_the_commit_and_grow(case: Case, store: Store, ingest: Ingest) -> None:
     data, head = case
     told: list[tuple[Change, int]] = []

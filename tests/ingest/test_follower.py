@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -197,13 +198,13 @@ def test_ended_directories_are_remembered_and_not_opened_again(
         writer.append(State(writer.now(), "finished", 0))
         writer.close()
     opened: list[Path] = []
-    original = followed.FollowedFile.open
+    original = followed.FollowedFile.read_head
 
-    def counting(self: Any, connection: Any) -> bool:
+    def counting(self: Any) -> bool:
         opened.append(self.path)
-        return original(self, connection)
+        return original(self)
 
-    monkeypatch.setattr(followed.FollowedFile, "open", counting)
+    monkeypatch.setattr(followed.FollowedFile, "read_head", counting)
     for expected in (20, 0):
         opened.clear()
         store = open_store(f"sqlite:///{tmp_path}/again/store.db", reserve_bytes=0)
@@ -233,6 +234,40 @@ def test_a_follower_goes_on_after_a_restart(root: Path, tmp_path: Path) -> None:
         ingest.close()
         store.close()
     writer.close()
+
+
+def test_no_snapshot_is_held_while_long_files_are_compared(
+    root: Path, store: Store, ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        directory = RunDirectory(root / f"run-{number}")
+        writer = directory.writer(living(number, uid=f"{number:032d}", run_id=f"r{number}"))
+        writer.log_row({"loss": 0.5}, 0)
+        writer.close()
+        ((head, data),) = directory.files()
+        send(ingest, data, head)
+    open_snapshots = 0
+    compared: list[int] = []
+    original, read = followed._crc_of, Store.read
+
+    @contextmanager
+    def counting(self: Store) -> Iterator[Any]:
+        nonlocal open_snapshots
+        with read(self) as connection:
+            open_snapshots += 1
+            yield connection
+            open_snapshots -= 1
+
+    def comparing(path: Path, end: int) -> tuple[int, int]:
+        compared.append(open_snapshots)
+        return original(path, end)
+
+    monkeypatch.setattr(Store, "read", counting)
+    monkeypatch.setattr(followed, "_crc_of", comparing)
+    follower = LocalFollower(ingest, lambda: [root])
+    follower.catch_up()
+    follower.close()
+    assert compared == [0, 0]
 
 
 def test_what_was_sent_before_the_directory_was_found_is_followed_from_there(

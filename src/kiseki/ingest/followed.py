@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 from zlib import crc32
 
 from sqlalchemy import Connection, select
@@ -19,6 +20,16 @@ from kiseki.store.tables import writers
 PIECE_BYTES = 256 * 1024
 HEADER_BYTES = 64 * 1024
 HEADER_SECONDS = 60.0
+
+
+class Known(NamedTuple):
+    """What the store has of a writer."""
+
+    offset: int
+    crc: int
+    path: str | None
+    ended: bool
+    damage: str | None
 
 
 class FollowedFile:
@@ -39,38 +50,48 @@ class FollowedFile:
         self._changed_damage: str | None = None
         self._inode: tuple[int, int] | None = None
 
-    def open(self, connection: Connection) -> bool:
-        """Read the header and go on where the store stands; True where the file can be followed now."""
-        if self.header is not None:
-            return not self.aside
+    def read_head(self) -> bool:
+        """Read the header; True where there is one now."""
         try:
             with self.path.open("rb") as file:
                 status = os.fstat(file.fileno())
                 self._inode = (status.st_dev, status.st_ino)
                 head = file.read(HEADER_BYTES)
                 try:
-                    header, _ = read_header(head)
+                    self.header, _ = read_header(head)
                 except Incomplete:
-                    header, _ = read_header(head + file.read(17 * 1024 * 1024))
+                    self.header, _ = read_header(head + file.read(17 * 1024 * 1024))
         except (OSError, Damaged, Incomplete):
             return False
-        known = connection.execute(
-            select(writers.c.offset, writers.c.crc, writers.c.path, writers.c.ended, writers.c.damage).where(
-                writers.c.uid == header.run_uid, writers.c.writer == header.writer
-            )
-        ).first()
-        self.header = header
+        return True
+
+    def known_in(self, connection: Connection) -> Known | None:
+        """What the store has of this writer, None where that is nothing."""
+        header = self.header
+        if header is None:
+            return None
+        query = select(*(writers.c[name] for name in Known._fields)).where(
+            writers.c.uid == header.run_uid, writers.c.writer == header.writer
+        )
+        found = connection.execute(query).first()
+        return None if found is None else Known(*found)
+
+    def take_up(self, known: Known | None) -> LocalPart | None:
+        """Go on where the store stands; what tells the store where the file lies now, if there is need.
+
+        The file is compared with what the store has, up to there, so this takes a while.
+        """
         if known is None:
-            return True
+            return None
         if known.path is not None and known.path != str(self.path) and os.path.exists(known.path):
             self.aside = True
-            return False
+            return None
         self.ended = known.ended
         self._damage_told = known.damage
         self._go_on_at(known.offset, known.crc)
         # An old copy of what the store knows better; only of the file itself it would be damage.
         self.aside = self._changed_damage is not None and known.path != str(self.path)
-        return not self.aside
+        return None if self.aside else self._adopt_part()
 
     def _go_on_at(self, offset: int, crc: int) -> None:
         """Follow from byte `offset` on, if the file still begins with the bytes that the store has."""
@@ -119,7 +140,7 @@ class FollowedFile:
             self._damage_told = damage
         return LocalPart(str(self.path), header.run_uid, header.writer, offset, crc, data, damage)
 
-    def adopt_part(self) -> LocalPart | None:
+    def _adopt_part(self) -> LocalPart | None:
         """A part without data, which tells the store where the file lies now."""
         header, follower = self.header, self._follower
         if header is None or follower.offset == 0:

@@ -257,8 +257,8 @@ class LocalFollower:
         """One piece of each file; returns the files to go on with."""
         with self._lock:
             more: list[FollowedFile] = []
-            with self._ingest.store.read() as connection:
-                ready = [file for file in files if self._opened(connection, file)]
+            self._open_new([file for file in files if file.header is None])
+            ready = [file for file in files if file.header is not None and not file.aside]
             for start in range(0, len(ready), ROUND_FILES):
                 asked: list[tuple[FollowedFile, LocalPart, Future[Answer]]] = []
                 batch = ready[start : start + ROUND_FILES]
@@ -281,15 +281,21 @@ class LocalFollower:
         while len(self._open) > OPEN_FILES:
             self._open.popitem(last=False)[0].close()
 
-    def _opened(self, connection: Connection, file: FollowedFile) -> bool:
-        if file.header is not None:
-            return not file.aside
-        if not file.open(connection):
-            return False
-        adopt = file.adopt_part()
-        if adopt is not None:
-            self._ingest.append_local(adopt)
-        return True
+    def _open_new(self, files: Sequence[FollowedFile]) -> None:
+        """Begin to follow those of these files that have a header, where the store stands in each.
+
+        What the store has is asked for in one short snapshot; the files are compared with it afterwards,
+        which takes a while where they are long.
+        """
+        headed = [file for file in files if file.read_head()]
+        if not headed:
+            return
+        with self._ingest.store.read() as connection:
+            known = [file.known_in(connection) for file in headed]
+        for file, position in zip(headed, known, strict=True):
+            adopt = file.take_up(position)
+            if adopt is not None:
+                self._ingest.append_local(adopt)
 
     def _answered(self, file: FollowedFile, part: LocalPart, answer: Answer) -> bool:
         """Whether to go on with a file after this answer."""

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, select
 
 from kiseki.client.protocol import FULL, UNAVAILABLE, Answer, Part
 from kiseki.ingest.append import LocalPart, Taken, take
+from kiseki.ingest.background import Background
 from kiseki.ingest.files import note_blob
 from kiseki.ingest.flush import flush
 from kiseki.ingest.liveness import Contacts, mark_dead
 from kiseki.ingest.state import RunState, RunStates, WriterState
-from kiseki.store.commits import GROUP_SECONDS
 from kiseki.store.database import Store
 from kiseki.store.errors import StoreError, StoreFull, is_full
-from kiseki.store.tables import DERIVED_VERSION, runs, writers
+from kiseki.store.tables import runs
 
 T = TypeVar("T")
 
@@ -53,7 +52,7 @@ class Ingest:
         self.look_again: Callable[[str, str], None] | None = None
         """Asked before a question about a writer that is not followed is answered; set by LocalFollower."""
         self._listeners: list[Callable[[Change], None]] = []
-        self._sealing: set[int] = set()
+        self._background = Background(store, self.states)
         self._looking = ThreadPoolExecutor(1, thread_name_prefix="kiseki-ingest-look")
         self._lock = threading.Lock()
         store.writer.before_commit.append(self._flush)
@@ -136,41 +135,20 @@ class Ingest:
 
     def seal_ended(self) -> Future[None]:
         """Seal everything that is due now; the future resolves when it is done."""
-        done: Future[None] = Future()
-
-        def find(connection: Connection) -> list[tuple[str, str]]:
-            query = select(writers.c.uid, writers.c.writer).where(
-                writers.c.sealed_to < writers.c.offset,
-                or_(writers.c.ended, writers.c.sealed_to < writers.c.segment_offset),
-            )
-            return [(uid, writer) for uid, writer in connection.execute(query)]
-
-        self._behind(find, lambda found: self._seal_all(found.result(), done), done)
-        return done
+        return self._background.seal_ended()
 
     def rebuild(self, run_pk: int | None = None, *, outdated: bool = False) -> Future[list[int]]:
         """Make the derived rows of a run, or of all, again; the future holds the runs done, when they are.
 
-        `outdated`: only of those that an older version of the code made.
-
-        Works piece by piece behind the appends. A run whose source files are gone is left as it is.
+        `outdated`: only of those that an older version of the code made. Works piece by piece behind the
+        appends. A run whose source files are gone is left as it is.
         """
-        done: Future[list[int]] = Future()
-
-        def find(connection: Connection) -> list[int]:
-            query = select(runs.c.id).order_by(runs.c.id)
-            if run_pk is not None:
-                query = query.where(runs.c.id == run_pk)
-            if outdated:
-                query = query.where(runs.c.version < DERIVED_VERSION, runs.c.source_gone.is_(False))
-            return list(connection.scalars(query))
-
-        self._behind(find, lambda found: self._rebuild_all(found.result(), [], done), done)
-        return done
+        return self._background.rebuild(run_pk, outdated=outdated)
 
     def close(self) -> None:
         """End the sweep and the background work; queued appends are done when the store is closed."""
         self._closing.set()
+        self._background.close()
         self._sweep.join()
         self._looking.shutdown(wait=True)
         self._listeners.clear()
@@ -205,82 +183,6 @@ class Ingest:
                 continue
             except Exception:
                 _log.exception("the sweep over running runs failed")
-
-    def _seal_all(self, left: list[tuple[str, str]], done: Future[None]) -> None:
-        if not left:
-            done.set_result(None)
-            return
-
-        def job(connection: Connection) -> list[tuple[str, str]]:
-            from kiseki.ingest.sealing import seal_next
-
-            deadline = time.monotonic() + GROUP_SECONDS
-            waiting = list(left)
-            while waiting:
-                uid, writer = waiting[0]
-                state = self.states.find(connection, uid)
-                found = None if state is None else state.writers.get(writer)
-                if state is None or found is None or not seal_next(connection, self.store, state, found):
-                    waiting.pop(0)
-                if time.monotonic() > deadline:
-                    break
-            return waiting
-
-        def sealed(future: Future[list[tuple[str, str]]]) -> None:
-            self._seal_all(left[1:] if future.exception() is not None else future.result(), done)
-
-        self._behind(job, sealed, done)
-
-    def _rebuild_all(self, left: list[int], made: list[int], done: Future[list[int]]) -> None:
-        if not left:
-            done.set_result(made)
-            return
-        from kiseki.ingest.rebuild import Rebuild
-
-        run_pk = left[0]
-        work: list[Rebuild] = []
-
-        def job(connection: Connection) -> bool:
-            live = self.states.find_pk(connection, run_pk)
-            if live is None:
-                return False
-            if not work:
-                work.append(Rebuild(live))
-            if work[0].step(connection, live):
-                return True
-            self.states.replace(work[0].finish(connection, live))
-            made.append(run_pk)
-            return False
-
-        def stepped(future: Future[bool]) -> None:
-            if future.exception() is not None or not future.result():
-                self._rebuild_all(left[1:], made, done)
-            else:
-                self._behind(job, stepped, done)
-
-        self._behind(job, stepped, done)
-
-    def _behind(
-        self, job: Callable[[Connection], T], then: Callable[[Future[T]], None], done: Future[Any]
-    ) -> None:
-        """Run `job` behind the appends, then `then(its future)`; `done` is cancelled once ingest closes.
-
-        What `then` raises becomes the exception of `done`.
-        """
-
-        def ran(future: Future[T]) -> None:
-            if future.cancelled() or self._closing.is_set():
-                done.cancel()
-                return
-            try:
-                then(future)
-            except Exception as error:
-                done.set_exception(error)
-
-        try:
-            self.store.write(job, low=True).add_done_callback(ran)
-        except StoreError:  # Closed: the next start finds again what was left.
-            done.cancel()
 
     def _submit(self, part: Part | LocalPart, settle: Callable[[Answer], None]) -> None:
         if part.offset is None and self.look_again is not None:
@@ -341,15 +243,7 @@ class Ingest:
                 except Exception:
                     _log.exception("a listener for changes failed")
         for state, writer in due:
-            self._seal_soon(state, writer.pk, writer.header.writer)
-
-    def _seal_soon(self, state: RunState, writer_pk: int, writer: str) -> None:
-        if writer_pk in self._sealing:
-            return
-        self._sealing.add(writer_pk)
-        done: Future[None] = Future()
-        done.add_done_callback(lambda _: self._sealing.discard(writer_pk))
-        self._seal_all([(state.uid, writer)], done)
+            self._background.seal_soon(state, writer)
 
     def _rolled_back(self) -> None:
         self._changes.clear()
