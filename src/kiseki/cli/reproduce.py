@@ -107,7 +107,8 @@ def _print(recorded: Recorded, made: Reproduction) -> None:
         click.echo(f"  code         {made.directory}")
     if checkout.patched:
         diff = recorded.table("diff")
-        counts = f"{diff.get('files')} files, +{diff.get('additions')} −{diff.get('deletions')}"
+        files = diff.get("files")
+        counts = f"{files} file{'' if files == 1 else 's'}, +{diff.get('additions')} −{diff.get('deletions')}"
         click.echo(f"  changes      applied: {counts}")
     if environment is not None:
         packages = f", {environment.packages} packages" if environment.packages else ""

@@ -10,7 +10,7 @@ import functools
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 MASK: Final = "***"
 
@@ -43,17 +43,6 @@ _BEGINNINGS: Final = (
     "kk_", "sk-", "sk_", "rk_", "hf_", "gh", "gl", "xox", "AKIA", "ASIA", "AIza", "ya29.", "eyJ", "npm_",
     "pypi-", "dckr_", "SG.", "r8_", "gsk_", "nvapi-", "wandb_v", "xai-", "PRIVATE KEY",
 )  # fmt: skip
-
-
-class _Patterns(NamedTuple):
-    value: re.Pattern[str]
-    in_url: re.Pattern[str]
-    camel: re.Pattern[str]
-    words: re.Pattern[str]
-    assigned: re.Pattern[str]
-    option: re.Pattern[str]
-    header: re.Pattern[str]
-    special: re.Pattern[str]
 
 
 def mask_command(arguments: Sequence[str]) -> list[str]:
@@ -100,27 +89,26 @@ def mask_text(text: str) -> str:
     """
     text = mask_tokens(text)
     if "://" in text:
-        text = _patterns().in_url.sub(_mask_user, text)
+        text = _url_pattern().sub(_mask_user, text)
     lower = text.lower()
     if any(hint in lower for hint in _HINTS) and any(sign in text for sign in ":= "):
-        patterns = _patterns()
-        text = patterns.header.sub(rf"\g<1>{MASK}", text)
-        text = patterns.assigned.sub(_mask_assigned, text)
+        text = _header_pattern().sub(rf"\g<1>{MASK}", text)
+        text = _assignment_pattern().sub(_mask_assigned, text)
         if " -" in text or text.startswith("-"):
-            text = patterns.option.sub(_mask_option, text)
+            text = _option_pattern().sub(_mask_option, text)
     return text
 
 
 def mask_tokens(text: str) -> str:
     """Text with what is a credential by its own shape (`hf_…`, `ghp_…`, a private key, …) replaced."""
     if any(beginning in text for beginning in _BEGINNINGS):
-        return _patterns().value.sub(MASK, text)
+        return _value_pattern().sub(MASK, text)
     return text
 
 
 def has_credential(text: str) -> bool:
     """Whether something in `text` is a credential by its own shape."""
-    return any(beginning in text for beginning in _BEGINNINGS) and bool(_patterns().value.search(text))
+    return any(beginning in text for beginning in _BEGINNINGS) and bool(_value_pattern().search(text))
 
 
 def strip_credentials(url: str) -> str:
@@ -152,8 +140,7 @@ def is_secret(name: str, value: str) -> bool:
     lower = name.lower()
     if not any(hint in lower for hint in _HINTS):
         return False
-    patterns = _patterns()
-    words = patterns.words.findall(patterns.camel.sub("_", name).lower())
+    words = _parts(name)
     if not words:
         return False
     last, before = words[-1], words[-2] if len(words) > 1 else ""
@@ -183,7 +170,7 @@ def _is_option(argument: str) -> bool:
 
 def _looks_random(value: str) -> bool:
     """Whether a value is 16 or more letters and digits that change their class as no word does."""
-    if len(value) < 16 or not _patterns().special.fullmatch(value):
+    if len(value) < 16 or not all(c.isalnum() or c in "+/%_=.~-" for c in value):
         return False
     classes = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in value if c.isalnum()]
     changes = sum(one != other for one, other in itertools.pairwise(classes))
@@ -213,9 +200,25 @@ def _mask_option(match: re.Match[str]) -> str:
     return f"{match.group('name')}{match.group('gap')}{MASK}"
 
 
+def _parts(name: str) -> list[str]:
+    """The words of a name, in small letters: `--wandb.apiKey` → wandb, api, key."""
+    parts, part, before = [], "", ""
+    for character in name:
+        if not character.isalnum():
+            character = ""
+        if part and (not character or (character.isupper() and before.islower())):
+            parts.append(part.lower())
+            part = ""
+        part += character
+        before = character
+    return [*parts, part.lower()] if part else parts
+
+
+# Compiled when first needed, each alone: most command lines need none of them, and a start waits for it.
+
+
 @functools.cache
-def _patterns() -> _Patterns:
-    """Compiled when first needed: most command lines need none of them."""
+def _value_pattern() -> re.Pattern[str]:
     value = (
         r"kk_[0-9a-f]{40}|sk-[\w-]{16,}|[sr]k_(?:live|test)_\w{10,}|hf_[A-Za-z0-9]{16,}|gh[pousr]_\w{20,}"
         r"|github_pat_\w{20,}|gl(?:pat|dt|rt|ptt|cbt)-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|A[KS]IA[0-9A-Z]{16}"
@@ -224,22 +227,35 @@ def _patterns() -> _Patterns:
         r"|wandb_v\d_\w{20,}"
     )
     pem = r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    quoted = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
-    return _Patterns(
-        value=re.compile(rf"(?<![A-Za-z0-9])(?:{value})|{pem}", re.DOTALL),
-        in_url=re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]{0,20}://)([^/\s'\"<>]+)@"),
-        camel=re.compile(r"(?<=[a-z0-9])(?=[A-Z])"),
-        words=re.compile(r"[a-z0-9]+"),
-        assigned=re.compile(
-            rf"(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{{0,99}})(?P<sign>[\"']?[ \t]{{0,4}}[:=](?!//)[ \t]{{0,4}})"
-            rf"(?P<value>{quoted}|[^\s\"'&,;|)}}\]]+)"
-        ),
-        option=re.compile(
-            rf"(?<!\S)(?P<name>--?[A-Za-z][\w.-]{{0,99}})(?P<gap>[ \t]{{1,4}})(?P<value>{quoted}|\S+)"
-        ),
-        header=re.compile(
-            r"(\b(?:proxy-)?(?:authorization|cookie)[\"']?[ \t]{0,4}[:=][ \t]{0,4}[\"']?)[^\"'\r\n]+",
-            re.IGNORECASE,
-        ),
-        special=re.compile(r"[A-Za-z0-9+/%_=.~-]+"),
+    return re.compile(rf"(?<![A-Za-z0-9])(?:{value})|{pem}", re.DOTALL)
+
+
+@functools.cache
+def _url_pattern() -> re.Pattern[str]:
+    return re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]{0,20}://)([^/\s'\"<>]+)@")
+
+
+_QUOTED: Final = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
+
+
+@functools.cache
+def _assignment_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{0,99})(?P<sign>[\"']?[ \t]{0,4}[:=](?!//)[ \t]{0,4})"
+        rf"(?P<value>{_QUOTED}|[^\s\"'&,;|)}}\]]+)"
+    )
+
+
+@functools.cache
+def _option_pattern() -> re.Pattern[str]:
+    return re.compile(
+        rf"(?<!\S)(?P<name>--?[A-Za-z][\w.-]{{0,99}})(?P<gap>[ \t]{{1,4}})(?P<value>{_QUOTED}|\S+)"
+    )
+
+
+@functools.cache
+def _header_pattern() -> re.Pattern[str]:
+    return re.compile(
+        r"(\b(?:proxy-)?(?:authorization|cookie)[\"']?[ \t]{0,4}[:=][ \t]{0,4}[\"']?)[^\"'\r\n]+",
+        re.IGNORECASE,
     )

@@ -100,7 +100,7 @@ def _missing_files(arguments: list[str], script: int | None, old: str, new: Path
     missing = []
     for place, argument in enumerate(arguments):
         value = argument.partition("=")[2] or argument
-        if place == script or not value or os.path.isabs(value) or value.startswith("-"):
+        if place == script or not value or value in missing or os.path.isabs(value) or value.startswith("-"):
             continue
         try:
             if os.path.exists(os.path.join(old, value)) and not (new / value).exists():
