@@ -149,6 +149,20 @@ def server() -> Any:
 
 
 @pytest.fixture
+def url(server: Any) -> Iterator[str]:
+    """Where `server` answers while the test lasts; nobody may have broken the protocol at its end."""
+    with protocol_server.serve(server) as found:
+        yield found
+    assert server.breaches == []
+
+
+@pytest.fixture
+def arrived(server: Any) -> Callable[[Any], bool]:
+    """`arrived(trainer)`: whether `server` has the trainer's file to its end."""
+    return lambda trainer: bytes(server.writers.get(trainer.writer, b"")) == trainer.bytes()
+
+
+@pytest.fixture
 def serve() -> Callable[..., Any]:
     """`serve(server, port=0)`: a context that answers at the URL it yields."""
     found: Callable[..., Any] = protocol_server.serve

@@ -24,6 +24,7 @@ from kiseki.sidecar.spool import Spool
 from kiseki.system.locks import is_locked
 
 Wait = Callable[..., Any]
+Arrived = Callable[[Any], bool]
 
 
 def _verdicts(trainer: Any) -> list[tuple[str, str | None]]:
@@ -100,37 +101,34 @@ def test_a_death_before_the_sidecar_started_is_noticed(world: Any, wait_until: W
 
 
 def test_a_torn_tail_is_reported_and_never_sent(
-    world: Any, server: Any, serve: Any, wait_until: Wait
+    world: Any, server: Any, url: str, arrived: Arrived, wait_until: Wait
 ) -> None:
-    with serve(server) as url:
-        world.sidecar()
-        trainer = world.trainer(base_url=url)
-        trainer.do("log 10")
-        whole = len(trainer.bytes())
-        trainer.do("torn")
-        trainer.kill()
-        wait_until(lambda: world.progress().get("state") == "done")
-        assert bytes(server.writers[trainer.writer]) == trainer.bytes()[:whole]
-        wait_until(lambda: trainer.run().fold.state == "crashed")
-        assert f"torn or damaged at byte {whole}" in (trainer.run().fold.reason or "")
-        own = next(path for path in trainer.run_dir.glob("*.kiseki") if path != trainer.path)
-        wait_until(lambda: bytes(server.writers.get(own.stem, b"")) == own.read_bytes())
-    assert server.breaches == []
+    world.sidecar()
+    trainer = world.trainer(base_url=url)
+    trainer.do("log 10")
+    whole = len(trainer.bytes())
+    trainer.do("torn")
+    trainer.kill()
+    wait_until(lambda: world.progress().get("state") == "done")
+    assert bytes(server.writers[trainer.writer]) == trainer.bytes()[:whole]
+    wait_until(lambda: trainer.run().fold.state == "crashed")
+    assert f"torn or damaged at byte {whole}" in (trainer.run().fold.reason or "")
+    own = next(path for path in trainer.run_dir.glob("*.kiseki") if path != trainer.path)
+    wait_until(lambda: bytes(server.writers.get(own.stem, b"")) == own.read_bytes())
 
 
 def test_a_child_without_pointer_is_looked_after(
-    world: Any, server: Any, serve: Any, wait_until: Wait
+    world: Any, url: str, arrived: Arrived, wait_until: Wait
 ) -> None:
-    with serve(server) as url:
-        world.sidecar()
-        trainer = world.trainer(base_url=url)
-        child = world.trainer("wddddddddddddddd", pointer=False, primary=False)
-        child.do("log 4")
-        wait_until(lambda: bytes(server.writers.get(child.writer, b"")) == child.bytes())
-        child.leave()
-        wait_until(lambda: ("finished", child.writer) in _verdicts(trainer))
-        trainer.do("log 1")
-        assert trainer.run().fold.state == "running"
+    world.sidecar()
+    trainer = world.trainer(base_url=url)
+    child = world.trainer("wddddddddddddddd", pointer=False, primary=False)
+    child.do("log 4")
+    wait_until(lambda: arrived(child))
+    child.leave()
+    wait_until(lambda: ("finished", child.writer) in _verdicts(trainer))
+    trainer.do("log 1")
+    assert trainer.run().fold.state == "running"
 
 
 def test_one_spool_has_one_sidecar(world: Any, wait_until: Wait) -> None:
@@ -149,38 +147,36 @@ def test_the_sidecar_ends_after_its_last_run(world: Any) -> None:
 
 
 def test_sigterm_ends_it_once_its_runs_are_sent(
-    world: Any, server: Any, serve: Any, wait_until: Wait
+    world: Any, server: Any, url: str, arrived: Arrived, wait_until: Wait
 ) -> None:
-    with serve(server) as url:
-        sidecar = world.sidecar()
-        trainer = world.trainer(base_url=url)
-        trainer.do("log 20")
-        wait_until(lambda: trainer.writer in server.writers)
-        sidecar.send_signal(signal.SIGTERM)
-        trainer.do("log 20")
-        trainer.do("finish")
-        assert sidecar.wait(20) == 0
-        assert bytes(server.writers[trainer.writer]) == trainer.bytes()
+    sidecar = world.sidecar()
+    trainer = world.trainer(base_url=url)
+    trainer.do("log 20")
+    wait_until(lambda: trainer.writer in server.writers)
+    sidecar.send_signal(signal.SIGTERM)
+    trainer.do("log 20")
+    trainer.do("finish")
+    assert sidecar.wait(20) == 0
+    assert arrived(trainer)
 
 
 def test_a_run_folder_deleted_under_it_costs_only_that_run(
-    world: Any, server: Any, serve: Any, wait_until: Wait
+    world: Any, server: Any, url: str, arrived: Arrived, wait_until: Wait
 ) -> None:
-    with serve(server) as url:
-        sidecar = world.sidecar()
-        gone = world.trainer(base_url=url)
-        other = world.trainer("wbbbbbbbbbbbbbbb", base_url=url, run_id="r2", uid="2" * 32)
-        wait_until(lambda: len(server.writers) == 2)
-        shutil.rmtree(gone.run_dir)
-        wait_until(lambda: "is gone" in world.log())
-        other.do("log 5")
-        wait_until(lambda: bytes(server.writers[other.writer]) == other.bytes())
-        assert sidecar.poll() is None
-        assert world.pointers() == [other.writer]
+    sidecar = world.sidecar()
+    gone = world.trainer(base_url=url)
+    other = world.trainer("wbbbbbbbbbbbbbbb", base_url=url, run_id="r2", uid="2" * 32)
+    wait_until(lambda: len(server.writers) == 2)
+    shutil.rmtree(gone.run_dir)
+    wait_until(lambda: "is gone" in world.log())
+    other.do("log 5")
+    wait_until(lambda: arrived(other))
+    assert sidecar.poll() is None
+    assert world.pointers() == [other.writer]
 
 
 def test_a_server_that_stays_away_is_given_up_and_the_next_sidecar_goes_on(
-    world: Any, server: Any, serve: Any, wait_until: Wait
+    world: Any, server: Any, serve: Any, arrived: Arrived, wait_until: Wait
 ) -> None:
     with serve(server) as url:
         port = int(url.rsplit(":", 1)[1])
@@ -194,20 +190,21 @@ def test_a_server_that_stays_away_is_given_up_and_the_next_sidecar_goes_on(
     assert world.progress()["state"] == "waiting"
     with serve(server, port):
         world.sidecar()
-        wait_until(lambda: bytes(server.writers.get(trainer.writer, b"")) == trainer.bytes())
+        wait_until(lambda: arrived(trainer))
         wait_until(lambda: not world.pointers())
 
 
-def test_a_spool_that_is_removed_costs_no_row(world: Any, server: Any, serve: Any, wait_until: Wait) -> None:
-    with serve(server) as url:
-        sidecar = world.sidecar(linger=0.2)
-        trainer = world.trainer(base_url=url)
-        wait_until(lambda: trainer.writer in server.writers)
-        shutil.rmtree(world.spool)  # As logging out does with $XDG_RUNTIME_DIR.
-        trainer.do("log 50")
-        trainer.do("finish")
-        wait_until(lambda: bytes(server.writers[trainer.writer]) == trainer.bytes())
-        assert sidecar.wait(20) == 0
+def test_a_spool_that_is_removed_costs_no_row(
+    world: Any, server: Any, url: str, arrived: Arrived, wait_until: Wait
+) -> None:
+    sidecar = world.sidecar(linger=0.2)
+    trainer = world.trainer(base_url=url)
+    wait_until(lambda: trainer.writer in server.writers)
+    shutil.rmtree(world.spool)  # As logging out does with $XDG_RUNTIME_DIR.
+    trainer.do("log 50")
+    trainer.do("finish")
+    wait_until(lambda: arrived(trainer))
+    assert sidecar.wait(20) == 0
 
 
 def test_a_disk_that_takes_no_verdict_is_said_and_the_writer_still_ends(
@@ -228,18 +225,17 @@ def test_a_disk_that_takes_no_verdict_is_said_and_the_writer_still_ends(
     assert run.own.trouble == (f"no file of the sidecar's own in {trainer.run_dir}: No space left on device")
 
 
-def test_a_damaged_run_costs_only_that_run(world: Any, server: Any, serve: Any, wait_until: Wait) -> None:
-    with serve(server) as url:
-        bad = world.trainer(base_url=url)
-        data = bytearray(bad.bytes())
-        data[30] ^= 0xFF
-        bad.path.write_bytes(data)
-        world.sidecar()
-        good = world.trainer("wbbbbbbbbbbbbbbb", base_url=url, run_id="r2", uid="2" * 32)
-        good.do("log 3")
-        wait_until(lambda: bytes(server.writers.get(good.writer, b"")) == good.bytes())
-        wait_until(lambda: world.progress().get("state") == "stopped")
-        assert "damaged" in world.progress()["error"]
+def test_a_damaged_run_costs_only_that_run(world: Any, url: str, arrived: Arrived, wait_until: Wait) -> None:
+    bad = world.trainer(base_url=url)
+    data = bytearray(bad.bytes())
+    data[30] ^= 0xFF
+    bad.path.write_bytes(data)
+    world.sidecar()
+    good = world.trainer("wbbbbbbbbbbbbbbb", base_url=url, run_id="r2", uid="2" * 32)
+    good.do("log 3")
+    wait_until(lambda: arrived(good))
+    wait_until(lambda: world.progress().get("state") == "stopped")
+    assert "damaged" in world.progress()["error"]
 
 
 def test_a_pointer_dropped_while_it_ends_is_taken(world: Any, wait_until: Wait) -> None:
@@ -254,20 +250,19 @@ def test_a_pointer_dropped_while_it_ends_is_taken(world: Any, wait_until: Wait) 
 
 
 def test_it_loads_neither_openssl_nor_numpy_nor_asyncio(
-    world: Any, server: Any, serve: Any, wait_until: Wait
+    world: Any, url: str, arrived: Arrived, wait_until: Wait
 ) -> None:
-    with serve(server) as url:
-        sidecar = world.sidecar()
-        trainer = world.trainer(base_url=url)
-        trainer.do("log 1000")
-        wait_until(lambda: bytes(server.writers.get(trainer.writer, b"")) == trainer.bytes())
-        with open(f"/proc/{sidecar.pid}/maps") as maps:
-            loaded = maps.read()
-        assert "libssl" not in loaded and "numpy" not in loaded and "_asyncio" not in loaded
-        with open(f"/proc/{sidecar.pid}/smaps_rollup") as rollup:
-            private = sum(int(line.split()[1]) for line in rollup if line.startswith("Private_"))
-        assert private <= 19 * 1024
-        assert os.getpriority(os.PRIO_PROCESS, sidecar.pid) > 0
+    sidecar = world.sidecar()
+    trainer = world.trainer(base_url=url)
+    trainer.do("log 1000")
+    wait_until(lambda: arrived(trainer))
+    with open(f"/proc/{sidecar.pid}/maps") as maps:
+        loaded = maps.read()
+    assert "libssl" not in loaded and "numpy" not in loaded and "_asyncio" not in loaded
+    with open(f"/proc/{sidecar.pid}/smaps_rollup") as rollup:
+        private = sum(int(line.split()[1]) for line in rollup if line.startswith("Private_"))
+    assert private <= 19 * 1024
+    assert os.getpriority(os.PRIO_PROCESS, sidecar.pid) > 0
 
 
 def test_wrong_arguments_are_said() -> None:

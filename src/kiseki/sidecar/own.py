@@ -57,6 +57,7 @@ class OwnWriter:
         writer = self._open()
         if writer is None:
             return False
+        writer.check_clock()
         writer.log_row(values, writer.rows)
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -54,6 +55,12 @@ def nvml(nvml_library: Path, tmp_path: Path) -> FakeNvml:
     folder.mkdir()
     (folder / nvml_library.name).symlink_to(nvml_library)
     return FakeNvml(folder)
+
+
+@pytest.fixture(name="wait_until")
+def _wait_until(wait_until: Callable[..., object]) -> Callable[..., object]:
+    """The same with more patience: a sidecar is niced, and samples come a second apart."""
+    return functools.partial(wait_until, seconds=60.0)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +21,6 @@ _IN_MEMORY: Final = ("loop", "ram", "zram", "fd", "sr")
 class Disk:
     """Usage of `/` and of the file system of each run; traffic of whole devices."""
 
-    def __init__(self) -> None:
-        self._mounts: dict[str, str] = {}
-
     def facts(self) -> dict[str, Any]:
         """Nothing."""
         return {}
@@ -31,16 +29,10 @@ class Disk:
         """`disk.PATH.usagePercent` and `.usageGB`, `disk.DEVICE.in` and `.out` in MB."""
         runs = {}
         for run, _ in watched:
-            if run not in self._mounts:
-                self._mounts[run] = _mount_of(run)
-            if self._mounts[run] != "/":
-                runs[run] = _usage(self._mounts[run])
-        totals = {}
-        for device, counters in (psutil.disk_io_counters(perdisk=True) or {}).items():
-            if _is_whole(device) and counters.read_bytes + counters.write_bytes > 0:
-                totals[f"disk.{device}.in"] = counters.read_bytes / _MIB
-                totals[f"disk.{device}.out"] = counters.write_bytes / _MIB
-        return Reading(_usage("/"), totals, runs)
+            mount = _mount_of(run)
+            if mount != "/":
+                runs[run] = _usage(mount)
+        return Reading(_usage("/"), _traffic(), runs)
 
 
 def _usage(path: str) -> dict[str, float]:
@@ -54,6 +46,20 @@ def _usage(path: str) -> dict[str, float]:
     }
 
 
+def _traffic() -> dict[str, float]:
+    totals = {}
+    try:
+        devices = psutil.disk_io_counters(perdisk=True) or {}
+    except (OSError, RuntimeError):  # Some containers show no devices.
+        devices = {}
+    for device, counters in devices.items():
+        if _is_whole(device) and counters.read_bytes + counters.write_bytes > 0:
+            totals[f"disk.{device}.in"] = counters.read_bytes / _MIB
+            totals[f"disk.{device}.out"] = counters.write_bytes / _MIB
+    return totals
+
+
+@functools.lru_cache(maxsize=256)
 def _mount_of(folder: str) -> str:
     path = os.path.realpath(folder)
     while path != "/" and not os.path.ismount(path):

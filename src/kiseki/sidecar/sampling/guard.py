@@ -28,7 +28,7 @@ class Guard:
         """What the sources say of this machine; None until they are open."""
         self._openers = openers
         self._wake = wake
-        self._requests: queue.SimpleQueue[Sequence[Watched] | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[Sequence[Watched]] = queue.SimpleQueue()
         self._readings: list[Reading] | None = None
         self._asked_at: float | None = None
         self._given_up = False
@@ -68,13 +68,10 @@ class Guard:
             self._given_up = True
             log(f"{self.name} metrics: no answer for {HANG_S:.0f} s, left out while that lasts")
 
-    def close(self) -> None:
-        """Let the thread end as soon as it can."""
-        self._requests.put(None)
-
     def _run(self) -> None:
         sources: list[Source] | None = None
-        while (watched := self._requests.get()) is not None:
+        while True:
+            watched = self._requests.get()
             if sources is None:
                 sources = self._open()
                 self._empty = not sources

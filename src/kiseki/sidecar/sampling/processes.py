@@ -16,6 +16,7 @@ from kiseki.system.process import ProcessId, is_alive
 
 _MIB: Final = 2**20
 _PROC: Final = Path("/proc")
+_REMEMBERED: Final = 256
 
 
 class Processes:
@@ -46,6 +47,9 @@ class Processes:
                 runs[run] = self._sum_up(run, trees[run], self._may_use(alive), memory)
         everyone = frozenset().union(*trees.values())
         self._known = {pid: process for pid, process in self._known.items() if pid in everyone}
+        for run in list(self._rates)[:-_REMEMBERED]:
+            if run not in runs:
+                del self._rates[run]
         return Reading(runs=runs, trees=trees)
 
     def _sum_up(self, run: str, tree: Iterable[int], cpus: float, memory: int) -> dict[str, float]:

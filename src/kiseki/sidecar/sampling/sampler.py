@@ -85,12 +85,8 @@ class Sampler:
 
     def register(self, poll: select.poll) -> None:
         """Let `poll` return when a source has answered."""
-        poll.register(self._answered, select.POLLIN)
-
-    def close(self) -> None:
-        """End the threads, as far as they do not hang."""
-        for guard in self._guards:
-            guard.close()
+        if self._runs:  # Else nobody would take the answer, and `poll` would return for ever.
+            poll.register(self._answered, select.POLLIN)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
