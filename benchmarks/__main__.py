@@ -21,6 +21,7 @@ SCRIPTS = {
     "ingest": "Server ingest",
     "memory": "Memory",
     "system_sampling": "Sampling the machine every ten seconds",
+    "files": "Files",
     "server_start": "Start of the server",
     "drawn": "From `log()` to the page",
     "kills": "Random kills",

@@ -129,7 +129,9 @@ def test_too_many_files_are_said_and_none_of_them_counts_as_removed(
     assert len(said) == 1 and "more than 5 files" in said[0]
 
 
-def _read_while(path: Path, change: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def _read_while(
+    path: Path, change: Callable[[], object], monkeypatch: pytest.MonkeyPatch, *, moving: bool = False
+) -> dict[str, Any]:
     """Have the worker hash `path`, and `change` happen after the first piece was read."""
     real, done = os.read, []
 
@@ -143,7 +145,7 @@ def _read_while(path: Path, change: Callable[[], None], monkeypatch: pytest.Monk
     answers: list[dict[str, Any]] = []
     with monkeypatch.context() as broken:
         broken.setattr(os, "read", read)
-        file_worker.hash_file({"id": 1, "path": str(path)}, answers.append)
+        file_worker.hash_file({"id": 1, "path": str(path), "moving": moving}, answers.append)
     return answers[0]
 
 
@@ -165,11 +167,22 @@ def test_no_digest_of_a_file_that_changed_while_it_was_read(
     assert _read_while(path, changes[change], monkeypatch)["did"] == "changed"
 
 
+def test_of_a_file_that_grows_without_end_its_beginning_is_hashed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = root / "log"
+    path.write_bytes(b"a" * 3_000_000)
+    answer = _read_while(path, lambda: path.open("ab").write(b"more"), monkeypatch, moving=True)
+    assert (answer["did"], answer["size"]) == ("hashed", 3_000_000)
+    assert answer["digest"] == hashlib.sha256(b"a" * 3_000_000).hexdigest()
+
+
 def test_a_copy_of_a_growing_file_is_its_beginning(root: Path, tmp_path: Path) -> None:
     path, copy = root / "log", tmp_path / "copies/1"
     path.write_bytes(b"line\n" * 100_000)
     answers: list[dict[str, Any]] = []
-    file_worker.hash_file({"id": 1, "path": str(path), "copy_to": str(copy)}, answers.append)
+    order = {"id": 1, "path": str(path), "moving": True, "copy_to": str(copy)}
+    file_worker.hash_file(order, answers.append)
     assert answers[0]["digest"] == hashlib.sha256(copy.read_bytes()).hexdigest()
     assert (answers[0]["size"], copy.read_bytes()) == (500_000, path.read_bytes())
 

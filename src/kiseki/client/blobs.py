@@ -21,6 +21,7 @@ PIECE_BYTES: Final = 4 * 1024 * 1024
 """How much is sent in one request, so how much of a file is in memory; a server takes up to 8 MiB."""
 
 _MIN_PIECE: Final = 16 * 1024
+_UNASKED_BYTES: Final = 64 * 1024
 _OCTETS: Final = "application/octet-stream"
 _TAKEN: Final = (200, 201)
 _CONFLICT: Final = 409
@@ -81,7 +82,8 @@ def upload_blob(
     take it (`later` says whether to try again), TransportError where no answer comes, OSError where the
     file cannot be read.
     """
-    state = ask_blob(transport, digest)
+    # Asking takes as long as sending little.
+    state = BlobState(False, 0) if size <= _UNASKED_BYTES else ask_blob(transport, digest)
     sent = conflicts = 0
     with open(path, "rb", buffering=0) as file:
         before = _identity(file)

@@ -2,9 +2,10 @@
 
 Orders and answers are JSON objects; each order has an `id`, which its answers repeat.
 
-`{"do": "hash", "path", "size", "copy_to"}`: read a file; with `copy_to`, make a copy of it there and hash
-that. Answers `{"did": "hashed", "digest", "size", "mtime_ns"}`, `{"did": "changed"}` where it changed while
-it was read, `{"did": "gone"}`, or `{"did": "failed", "why"}`.
+`{"do": "hash", "path", "size", "moving", "copy_to"}`: read a file; a moving one only as far as it goes now,
+whatever is written meanwhile; with `copy_to`, into a copy there. Answers `{"did": "hashed", "digest", "size",
+"mtime_ns"}`, `{"did": "changed"}` where it changed while it was read, `{"did": "gone"}`, or
+`{"did": "failed", "why"}`.
 
 `{"do": "send", "path", "size", "digest", "to"}`: send a content to the server at `to`. Answers
 `{"did": "have", "bytes"}` from time to time, `{"did": "waiting", "why"}` while the server takes nothing, and
@@ -68,7 +69,7 @@ def main(request: dict[str, Any], say: _Say, orders: Iterator[_Order]) -> None:
 
 def hash_file(order: _Order, say: _Say) -> None:
     """Do one `hash` order."""
-    say({"id": order["id"], **_read(order["path"], order.get("copy_to"))})
+    say({"id": order["id"], **_read(order["path"], order.get("moving", False), order.get("copy_to"))})
 
 
 def send_file(order: _Order, say: _Say, routes: dict[str, _Route]) -> None:
@@ -161,7 +162,7 @@ def _work(orders: _Queue, say: _Say, do: Callable[[_Order, _Say], None]) -> None
             say({"id": order["id"], "did": "failed", "why": why})
 
 
-def _read(path: str, copy_to: str | None) -> Answer:
+def _read(path: str, moving: bool, copy_to: str | None) -> Answer:
     try:
         # A pipe that took the file's place would hold an open without O_NONBLOCK for ever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
@@ -173,12 +174,13 @@ def _read(path: str, copy_to: str | None) -> Answer:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             return {"did": "gone"}
-        if copy_to is None:
+        if not moving:
             digest, size = _hash(descriptor, before.st_size + 1, None)
             if size != before.st_size or not _same(before, os.fstat(descriptor)) or not _is_at(path, before):
                 return {"did": "changed"}
+        elif copy_to is None:
+            digest, size = _hash(descriptor, before.st_size, None)
         else:
-            # Only what was there at the beginning: a log that grows meanwhile is cut, not torn.
             os.makedirs(os.path.dirname(copy_to), exist_ok=True)
             with open(copy_to, "wb", buffering=0) as copy:
                 digest, size = _hash(descriptor, before.st_size, copy.fileno())

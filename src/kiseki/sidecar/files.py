@@ -47,7 +47,7 @@ class Ready(NamedTuple):
     """Below `files/`, with `/` between its parts; what is no UTF-8 in it as lone surrogates."""
     identity: Identity
     moving: bool
-    """It never rests: what is read of it must be a copy."""
+    """It never rests: what is read of it must be a copy, or its beginning."""
 
 
 class Changes(NamedTuple):

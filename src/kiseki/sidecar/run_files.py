@@ -205,6 +205,7 @@ class RunFiles:
             size, path = heapq.heappop(self._to_hash)
             order: dict[str, Any] = {"do": "hash", "name": path, "size": size, "path": self._file(path)}
             hash = self._hashes[path]
+            order["moving"] = hash.moving
             if hash.moving and self._to is not None:
                 self._copies_made += 1
                 order["copy_to"] = hash.copy = str(self._copies / str(self._copies_made))
