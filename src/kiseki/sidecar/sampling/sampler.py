@@ -79,7 +79,7 @@ class Sampler:
 
     def next_turn(self) -> float:
         """Return when the next sample is due, or the one under way is waited for no longer."""
-        if self._tick is not None:
+        if self._tick is not None and self._runs:
             return self._tick.until
         return min((sampled.due for sampled in self._runs.values()), default=float("inf"))
 
