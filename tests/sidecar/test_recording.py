@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from kiseki.records.directory import read_run
+from kiseki.sidecar.follow import RunFollow
+from kiseki.sidecar.recording import PATIENCE_S, Recording
+from kiseki.sidecar.spool import Spool
 from kiseki.system.recording import NO_POLICY, Policy, load_policy, store_policy
 
 Wait = Callable[..., Any]
@@ -100,3 +103,33 @@ def test_a_server_that_knows_no_settings_or_is_away_leaves_what_was_known(
     away = world.trainer("wbbbbbbbbbbbbbbb", base_url=url, run_id="r2", uid="0" * 31 + "2")
     wait_until(lambda: _recorded(away.run_dir, "git") == [False, "server"])
     assert load_policy(url) == Policy({"git": False}, {}, 1.0)
+
+
+def test_a_server_that_is_away_is_waited_for_a_while_and_wakes_nobody_after_that(world: Any) -> None:
+    trainer = world.trainer(base_url="http://127.0.0.1:9")
+    (pointer,) = Spool(world.spool).pointers()
+    run = RunFollow(trainer.run_dir)
+    run.add_pointer(pointer)
+    asked: list[float] = []
+    now = 100.0
+
+    def ask(base_url: str, path: str) -> None:
+        asked.append(now)
+
+    recording = Recording(ask)
+    run.list_writers()
+    recording.attend(run, now)
+    while not recording.settled(run):
+        now = recording.next_turn()
+        recording.attend(run, now)
+    assert PATIENCE_S <= now - 100.0 < PATIENCE_S + 0.5
+    assert recording.next_turn() == float("inf")
+    often = len(asked)
+    trainer.do("finish")
+    for follow in run.writers.values():
+        follow.look()
+    now += 60.0
+    recording.attend(run, now)
+    assert len(asked) == often  # A run that has ended has nothing to ask.
+    recording.release(run)
+    run.own.close()

@@ -95,8 +95,9 @@ class Recording:
             self._projects.pop(known.place, None)
 
     def next_turn(self) -> float:
-        """When a server is to be asked again."""
-        return min((project.ask_at for project in self._projects.values()), default=float("inf"))
+        """When a server is to be asked for the first time; all else can wait for the loop's own pace."""
+        waiting = [project.ask_at for project in self._projects.values() if not project.known]
+        return min(waiting, default=float("inf"))
 
     def register(self, poll: select.poll) -> None:
         """Nothing to wait for: changes are looked for, not announced."""
@@ -121,11 +122,13 @@ class Recording:
         if now >= project.ask_at:
             path = f"/api/v1/projects/{quote(pointer.entity, '')}/{quote(pointer.project, '')}/settings"
             reply = self._ask(place[0], path)
-            project.ask_at = now + _AGAIN_S
             if reply is not None:
-                project.asked = True
+                project.known = True
                 project.ask_at = now + (ASK_S if self._take(place, reply) else _REFUSED_S)
-        return project.asked or now - project.since >= PATIENCE_S
+            else:
+                project.known |= now - project.since >= PATIENCE_S
+                project.ask_at = now + (ASK_S if project.known else _AGAIN_S)
+        return project.known
 
     def _take(self, place: tuple[str, str], reply: Reply) -> bool:
         """Take a server's answer into the policy that is kept of it; False for one that says nothing."""
@@ -155,7 +158,8 @@ class _Project:
     def __init__(self, now: float) -> None:
         self.since = now
         self.ask_at = now
-        self.asked = False
+        self.known = False
+        """Whether its server has answered, or is waited for no longer."""
 
 
 class _Run:
