@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.server.sampled import record_samples
+
 from kiseki.records.numbers import from_json
 
 
@@ -127,4 +129,34 @@ def test_a_folder_without_runs_is_said_so(kiseki: Callable, tmp_path: Path) -> N
     assert (ended.returncode, ended.stderr) == (
         1,
         f"kiseki: {tmp_path} is a folder without a run file (*.kiseki)\n",
+    )
+
+
+def test_show_system_tells_what_was_measured_beside_the_run(kiseki: Callable, write_run: Callable) -> None:
+    folder = write_run()
+    ended = kiseki("show", "--system", folder)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "Nothing was measured beside this run" in ended.stdout
+    record_samples(
+        folder,
+        "1a2b3c4d".ljust(32, "0"),
+        [(10.0 * n, {"system.cpu": 10.0 + n, "system.gpu.0.memoryAllocatedBytes": 3e9}) for n in range(5)],
+        run_id="1a2b3c4d",
+    )
+    ended = kiseki("show", "--system", folder)
+    assert "measured on laboratory" in ended.stdout
+    lines = [line.split() for line in ended.stdout.splitlines()]
+    assert ["system.cpu", "14", "10", "14", "%", "5"] in lines
+    assert ["gpu", "0"] in lines
+    assert ["system.gpu.0.memoryAllocatedBytes", *["3,000,000,000"] * 3, "B", "5"] in lines
+    system = json.loads(kiseki("show", "--system", "--json", folder).stdout)
+    assert [lane["label"] for lane in system["lanes"]] == ["laboratory"]
+    assert (system["metrics"][0]["device"], system["metrics"][0]["last"]) == ("cpu", 14.0)
+    rows = [json.loads(line) for line in kiseki("export", "--system", folder).stdout.splitlines()]
+    assert [row["system.cpu"] for row in rows] == [10.0, 11.0, 12.0, 13.0, 14.0]
+    # The run itself is as it was.
+    run = json.loads(kiseki("show", "--json", folder).stdout)
+    assert (run["rows"], sorted(run["summary"])) == (
+        3,
+        ["_runtime", "_step", "_timestamp", "best", "loss", "step_name"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import click
 from kiseki.cli.output import print_json, print_table
 
 _DIGITS = 5
+_DEVICES = ("cpu", "memory", "gpu", "process", "disk", "network")
 
 
 def show_system(run: str, folder: Path | None, *, as_json: bool) -> None:
@@ -80,12 +82,24 @@ def _print(document: dict[str, Any]) -> None:
     hosts = list(dict.fromkeys(lane["label"] for lane in document["lanes"] if lane["label"]))
     if hosts:
         click.echo(f"measured on {', '.join(hosts)}")
-    by_device = sorted(metrics, key=lambda metric: (metric["device"], metric["key"]))
+    by_device = sorted(metrics, key=_place)
     rows = []
     for device, of_device in groupby(by_device, key=lambda metric: str(metric["device"])):
         rows += [[click.style(device.replace(".", " "), bold=True), "", "", "", "", ""]]
         rows += [_row(metric) for metric in of_device]
     print_table(("", "last", "min", "max", "unit", "samples"), rows)
+
+
+def _place(metric: dict[str, Any]) -> tuple[int, list[Any], list[Any]]:
+    """By device, then by key; numbers in them by their size."""
+    device = str(metric["device"])
+    kind = device.partition(".")[0]
+    order = _DEVICES.index(kind) if kind in _DEVICES else len(_DEVICES)
+    return order, _natural(device), _natural(str(metric["key"]))
+
+
+def _natural(text: str) -> list[Any]:
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text)]
 
 
 def _row(metric: dict[str, Any]) -> list[str]:
