@@ -77,15 +77,12 @@ class Sidecar:
             "base_url": self._settings.base_url,
             "entity": header.entity,
             "project": header.project,
-            "run_id": header.run_id,
             "cwd": working_folder(),
             "prefix": sys.prefix,
             "sys_path": [entry for entry in sys.path if isinstance(entry, str)],
-            "executable": sys.executable or "",
             "program": _entry_script(),
             "recording": self._settings.recording,
             "console": self._settings.console != "off",
-            "ignore_globs": self._settings.ignore_globs,
         }
         write_atomically(self.spool / f"{header.writer}.json", json.dumps(pointer), mode=0o600)
         self.ensure()

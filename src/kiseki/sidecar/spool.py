@@ -28,18 +28,15 @@ class Pointer(msgspec.Struct, frozen=True):
     base_url: str | None = None
     entity: str = ""
     project: str = ""
-    run_id: str = ""
     cwd: str = ""
     prefix: str = ""
     sys_path: tuple[str, ...] = ()
-    executable: str = ""
     program: str = ""
     """Absolute path of the script that the training was started with, "" where there is none."""
     recording: dict[str, tuple[Any, str]] = {}
     """What this run's `init`, `settings=` or environment set of the recording settings: value and source."""
     console: bool = True
     """Whether the training recorded its output when it handed this over."""
-    ignore_globs: tuple[str, ...] = ()
 
     @property
     def process(self) -> ProcessId:

@@ -19,7 +19,6 @@ def request(pointer: Pointer, recording: Mapping[str, Choice]) -> dict[str, Any]
         "cwd": pointer.cwd,
         "program": pointer.program,
         "prefix": pointer.prefix,
-        "executable": pointer.executable,
         "sys_path": list(pointer.sys_path),
         "git": bool(recording["git"].value),
         "diff": bool(recording["diff"].value),
