@@ -16,6 +16,9 @@ KeyRef: TypeAlias = int | str | list[str]
 ROW = 1
 """The kind number of a row, the only kind that is decoded in batches."""
 
+CONSOLE = 5
+"""The kind number of a console record."""
+
 DATA_ROLES = ("train", "import")
 """The roles of writers that hold a run's own data, and so its state."""
 

@@ -24,7 +24,7 @@ from .framing import (
     prelude,
     split_frames,
 )
-from .kinds import ROW, Clock, Gap, Header, Key, Segment, Written
+from .kinds import CONSOLE, ROW, Clock, Gap, Header, Key, Segment, Written
 from .reader import MAX_SHAPES, MAX_STEP, decode_kind
 from .values import FlatRow, Skipped, flatten_row, to_storable
 
@@ -219,6 +219,14 @@ class RecordWriter:
         except msgspec.ValidationError as error:
             raise TypeError(f"{type(record).__name__} record that no reader could read: {error}") from error
         frame = _framed(payload)
+        self._prepare()
+        accepted = self._accept(frame)
+        self._end_call()
+        return accepted
+
+    def append_console(self, stream: int, data: bytes) -> bool:
+        """The same for a console record of now, at most CONSOLE_BYTES of `data`, without the checks."""
+        frame = _framed(_encode((CONSOLE, self.now(), stream, data)))
         self._prepare()
         accepted = self._accept(frame)
         self._end_call()

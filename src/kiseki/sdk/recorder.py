@@ -9,7 +9,7 @@ from pathlib import Path
 from struct import error as LayoutError
 from typing import Any
 
-from kiseki.records.kinds import Console, Header, State, Written
+from kiseki.records.kinds import Header, State, Written
 from kiseki.records.kinds import Summary as SummaryRecord
 from kiseki.records.values import Skipped
 from kiseki.sdk import lane
@@ -192,7 +192,7 @@ class Recorder:
         if writer is None:
             return
         try:
-            writer.append(Console(writer.now(), stream, data))
+            writer.append_console(stream, data)
         except Exception as error:
             warn_once(("console", type(error), str(error)[:40]), f"output is not recorded: {error}")
 

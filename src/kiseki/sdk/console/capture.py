@@ -44,6 +44,7 @@ class Capture:
     def pause(self, *, recording: bool) -> None:
         """Record from now on or not; the terminal stays as it is. A note says so."""
         if recording != self._recording:
+            _console.catch_up()
             self._recording = recording
             word = "on" if recording else "off"
             self._recorder.write_console(_NOTE, f"recording of the output was switched {word}".encode())
@@ -106,9 +107,15 @@ class _Console:
                 return
             if len(self._captures) == 1:
                 self._put_back()
-            elif self._descriptors is not None:
-                self._descriptors.catch_up()
+            else:
+                self.catch_up()
             self._captures = tuple(other for other in self._captures if other is not capture)
+
+    def catch_up(self) -> None:
+        """Wait (briefly) until what children and C libraries wrote so far is recorded."""
+        descriptors = self._descriptors
+        if descriptors is not None:
+            descriptors.catch_up()
 
     def leave_to_parent(self) -> None:
         """Be the console of a forked child."""

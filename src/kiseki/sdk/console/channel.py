@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import stat
 import termios
 import time
 from collections.abc import Callable
@@ -52,8 +53,12 @@ class Channel:
         except OSError:
             os.close(self.terminal)
             raise
-        self.write: Callable[[bytes | memoryview], int] = partial(os.write, self.terminal)
-        """Writes to the terminal. In C all through: no signal handler runs, and raises, inside a stream."""
+        # In C all through: no signal handler runs, and raises, inside a stream.
+        self.straight: dict[str, Callable[..., int]] = {"write": partial(os.write, self.terminal)}
+        """The methods of a raw file that go past the channel."""
+        if stat.S_ISREG(os.fstat(self.terminal).st_mode):
+            self.straight["seek"] = partial(os.lseek, self.terminal)
+            self.straight["tell"] = partial(os.lseek, self.terminal, 0, os.SEEK_CUR)
 
     def is_under_way(self) -> bool:
         """Whether bytes are in the channel or in the relay."""

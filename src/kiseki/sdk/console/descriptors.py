@@ -25,6 +25,9 @@ _READ_BYTES = 256 * 1024
 Recorded = Callable[[int, bytes], None]
 """Takes a stream (1 or 2) and bytes."""
 
+Straight = dict[str, Callable[..., int]]
+"""Methods of a raw file, by name."""
+
 
 def can_follow() -> bool:
     """Whether a relay can be started: on POSIX, by a Python that is no frozen or embedding program."""
@@ -63,6 +66,10 @@ class Descriptors:
                 os.close(writer)
         finally:
             os.close(state_fd)
+        self._poller = select.poll()
+        for channel in self._channels:
+            self._poller.register(channel.reader, select.POLLIN)
+        self._busy = [relay.slot(channel.index, relay.BUSY) for channel in self._channels]
         self._by_identity = {channel.identity: channel for channel in self._channels}
 
     @property
@@ -70,7 +77,7 @@ class Descriptors:
         """Whether descriptors 1 and 2 still lead into the channels."""
         return all(channel.holds(fd) for channel in self._channels for fd in channel.fds)
 
-    def straight_to_terminal(self, fd: int) -> Callable[[bytes | memoryview], int] | None:
+    def straight_to_terminal(self, fd: int) -> Straight | None:
         """How to write past the channel that `fd` leads to; None where that is not ours.
 
         What others wrote before has then reached the terminal and, if the pump gets to it soon, the run.
@@ -82,17 +89,20 @@ class Descriptors:
         channel = self._by_identity.get((status.st_dev, status.st_ino))
         if channel is None:
             return None
-        if channel.is_under_way():
-            channel.settle()
-        for other in self._channels:
-            if other is not channel:
-                other.let_read()
-        if self._state[relay.TAKEN] > self._arrived:
-            self._await_arrival(_ORDERLY_S)
-        return channel.write
+        if not self._is_quiet():
+            if channel.is_under_way():
+                channel.settle()
+            for other in self._channels:
+                if other is not channel:
+                    other.let_read()
+            if self._state[relay.TAKEN] > self._arrived:
+                self._await_arrival(_ORDERLY_S)
+        return channel.straight
 
     def settle(self, fd: int) -> None:
         """Wait until what was written on `fd` before has reached the terminal."""
+        if self._is_quiet():
+            return
         for channel in self._channels:
             if fd in channel.fds:
                 channel.settle()
@@ -123,6 +133,16 @@ class Descriptors:
             if self._arrived != seen:
                 seen, deadline = self._arrived, time.monotonic() + patience
             time.sleep(_NAP_S)
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing at all is under way: what almost every write finds, and so quick."""
+        try:
+            if self._poller.poll(0):
+                return False
+        except RuntimeError:  # another thread asks
+            return False
+        state = self._state
+        return state[relay.TAKEN] <= self._arrived and not any(state[busy] for busy in self._busy)
 
     def _spawn(self, state_fd: int, copy: int) -> int:
         script = str(Path(relay.__file__))
@@ -214,7 +234,7 @@ class Descriptors:
             view = memoryview(data)
             try:
                 while view:
-                    view = view[channel.write(view) :]
+                    view = view[channel.straight["write"](view) :]
             except BlockingIOError:
                 pass
             except OSError:

@@ -16,7 +16,10 @@ STDOUT, STDERR = 1, 2
 
 _SLICE = 16 * 1024  # characters of a text whose bytes surely fit into one record
 
-Straight = Callable[["bytes | memoryview"], int]
+Straight = dict[str, Callable[..., int]]
+"""The methods of a raw file that write to the terminal past the channel."""
+
+_RAW_METHODS = ("write", "seek", "tell")
 
 
 class Recording(Protocol):
@@ -91,7 +94,7 @@ class Hooks:
         another thread may have been in the middle of a call.
         """
         for names in self._raws:
-            names.pop("write", None)
+            _forget(names)
 
     def _patch(self, names: dict[str, Any], name: str, function: Any) -> None:
         self._patches.append((names, name, function, names.get(name)))
@@ -122,9 +125,9 @@ class Hooks:
             straight = recording.straight_to_terminal(fd) if hooked._active else None
             if not unbuffered:
                 if straight is not None:
-                    raw_names["write"] = straight
+                    raw_names.update(straight)
                 else:
-                    raw_names.pop("write", None)
+                    _forget(raw_names)
             return straight
 
         def call(function: Any, straight: Straight | None, *arguments: Any) -> Any:
@@ -134,9 +137,11 @@ class Hooks:
             try:
                 if ours:
                     if unbuffered and straight is not None:
-                        buffer_names["write"] = straight
+                        buffer_names.update(straight)
                     else:
                         del buffer_names["write"]
+                        if unbuffered:
+                            _forget(buffer_names)
                 return function(*arguments)
             finally:
                 inside.text = before
@@ -157,7 +162,9 @@ class Hooks:
             straight = prepare()
             if not inside.text:
                 _record_bytes(recording, number, data)
-            return straight(data) if unbuffered and straight is not None else original_write_bytes(data)
+            if unbuffered and straight is not None:
+                return straight["write"](data)
+            return original_write_bytes(data)
 
         def flushing(original: Any) -> Any:
             def flush() -> Any:
@@ -170,7 +177,7 @@ class Hooks:
         self._patch(text_names, "flush", flushing(text.flush))
         self._patch(buffer_names, "write", write_bytes)
         self._patch(text_names, "write", write)
-        if fd is not None and not unbuffered:
+        if fd is not None:
             self._raws.append(raw_names)
 
     def _hook_foreign(self, name: str, stream: Any, number: int) -> None:
@@ -234,6 +241,11 @@ class StreamProxy:
 
     def __iter__(self) -> Any:
         return iter(self._stream)
+
+
+def _forget(raw_names: dict[str, Any]) -> None:
+    for name in _RAW_METHODS:
+        raw_names.pop(name, None)
 
 
 def _standard_fd(raw: Any) -> int | None:
