@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.server.sampled import record_samples
 
 from kiseki.client.api import Api, ApiError, NotFoundError
 from kiseki.client.sync import sync_directory
@@ -39,6 +41,9 @@ def api(request: pytest.FixtureRequest, real_server: Any, write_run: Write, tmp_
         _described(write_run, run_id="r2", run_uid="2" * 32, writer="wbbbbbbbbbbbbbbb", rows=1500),
         _described(write_run, run_id="r3", run_uid="3" * 32, writer="wccccccccccccccc", project="other"),
     ]
+    samples = [(10.0 * n, {"system.cpu": 10.0 + n}) for n in range(3)]
+    named = {"entity": "me", "project": "proj", "run_id": "r1"}
+    record_samples(folders[0], "0" * 31 + "1", samples, start_ns=time.time_ns(), **named)
     if request.param == "server":
         transport = HttpTransport(real_server.url, real_server.key)
         for folder in folders:
@@ -206,3 +211,16 @@ def test_threads_may_share_an_api(api: Api) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda number: api.run(f"me/proj/r{number % 2 + 1}").id, range(24)))
     assert found == [f"r{number % 2 + 1}" for number in range(24)]
+
+
+def test_what_was_measured_beside_a_run(api: Api, tmp_path: Path) -> None:
+    run = api.run("me/proj/r1")
+    rows = run.history(stream="system", pandas=False)
+    assert rows == list(run.scan_history(stream="system")) == list(history(tmp_path / "run-r1", "system"))
+    assert [row["system.cpu"] for row in rows] == [10.0, 11.0, 12.0]
+    assert set(rows[0]) == {"_runtime", "_timestamp", "system.cpu"}
+    only = run.history(stream="system", keys=["system.cpu"], pandas=False)
+    assert list(only[0]) == ["_timestamp", "system.cpu"]
+    assert run.system_metrics == {"system.cpu": 12.0}
+    assert [metric["unit"] for metric in run.system()["metrics"]] == ["%"]
+    assert "system.cpu" not in run.summary

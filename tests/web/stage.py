@@ -7,11 +7,14 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+import pytest
 from playwright.sync_api import Browser, Locator, Page, Playwright
 from tests.journeys.browser import CHROMIUM
-from tests.journeys.world import Home, Server, await_true
+from tests.journeys.world import ROOT, Home, Server, await_true
 
 LANGUAGE = "en-US"
+AXE = ROOT / "web/node_modules/axe-core/axe.min.js"
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PROJECT = "pedestrians"
 _FLAGS = (
     "--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -117,6 +120,19 @@ class LiveTraining:
     def _answer(self) -> None:
         assert self._process.stdout is not None
         assert self._process.stdout.readline(), "the training ended early"
+
+
+def axe_complaints(page: Page) -> list[str]:
+    """What axe finds wrong on the page by WCAG 2.2 AA; skips the test where it is not installed."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: npm ci in web/")
+    page.evaluate(AXE.read_text() + "; 0")
+    found = page.evaluate("rules => axe.run({ runOnly: rules })", _RULES)
+    return [
+        f"{each['id']}: {node['html'][:120]} {node['any'][0]['message'] if node['any'] else ''}"
+        for each in found["violations"]
+        for node in each["nodes"][:3]
+    ]
 
 
 def project_path(server: Server) -> str:

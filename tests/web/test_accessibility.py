@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import pytest
 from tests.web.conftest import OpenPage
-from tests.web.stage import Stage, await_drawn
+from tests.web.stage import Stage, await_drawn, axe_complaints
 
 pytestmark = pytest.mark.browser
-AXE = Path(__file__).parent.parent.parent / "web/node_modules/axe-core/axe.min.js"
-_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -22,8 +19,6 @@ _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice
 def test_axe_finds_nothing(
     twelve: Stage, open_page: OpenPage, place: str, theme: Literal["light", "dark"]
 ) -> None:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed: npm ci in web/")
     path = {
         "workspace": f"{twelve.project}?only=run00,run11",
         "table": f"{twelve.project}?view=runs",
@@ -44,11 +39,4 @@ def test_axe_finds_nothing(
         "sign-in": "API key",
     }
     page.get_by_text(awaited.get(place, "train")).first.wait_for()
-    page.evaluate(AXE.read_text() + "; 0")
-    found = page.evaluate("rules => axe.run({ runOnly: rules })", _RULES)
-    complaints = [
-        f"{each['id']}: {node['html'][:120]} {node['any'][0]['message'] if node['any'] else ''}"
-        for each in found["violations"]
-        for node in each["nodes"][:3]
-    ]
-    assert complaints == []
+    assert axe_complaints(page) == []

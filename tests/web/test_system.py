@@ -7,7 +7,7 @@ import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,7 +15,7 @@ from tests.journeys.world import Home, Server, await_true, homes
 from tests.server.recorded import APPEND_HEADERS, START_NS, RunFile, answers
 from tests.server.sampled import record_samples, record_timed
 from tests.web.conftest import OpenPage
-from tests.web.stage import await_drawn, drawn_to, panel, point_in
+from tests.web.stage import await_drawn, axe_complaints, drawn_to, panel, point_in
 
 from kiseki.client.protocol import Part, encode_request
 from kiseki.records.kinds import Header
@@ -157,6 +157,23 @@ def test_several_hosts_are_lines_of_their_own(measured: tuple[Home, Server], ope
     await_drawn(page, CPU, START + 990)
     expect(panel(page, CPU).locator(".labels span")).to_have_text(["node-1", "node-2"])
     expect(panel(page, CORES)).to_have_attribute("aria-label", re.compile("8 lines"))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing(
+    measured: tuple[Home, Server], open_page: OpenPage, theme: Literal["light", "dark"]
+) -> None:
+    page = open_page(measured[1], PAGE.format("two"), color_scheme=theme)
+    await_drawn(page, CPU)
+    assert axe_complaints(page) == []
+
+
+def test_it_fits_a_phone_and_speaks_japanese(measured: tuple[Home, Server], open_page: OpenPage) -> None:
+    page = open_page(measured[1], PAGE.format("one"), width=390, height=844, locale="ja-JP")
+    await_drawn(page, CPU, START + 990)
+    assert titles(page) == ["CPU", "メモリ", "GPU 0", "プロセス", "ディスク", "ネットワーク"]
+    expect(panel(page, CPU)).to_contain_text("この実行の CPU 使用率")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_nothing_measured_is_said_in_words(

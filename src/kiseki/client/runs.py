@@ -199,6 +199,11 @@ class Run:
         """
         return dict(self._api.request("GET", f"{self._address()}/system"))
 
+    @property
+    def system_metrics(self) -> dict[str, Any]:
+        """The last value of each metric that was measured beside the training, by its key; asked for anew."""
+        return {metric["key"]: metric["last"] for metric in self.system()["metrics"]}
+
     def scan_history(
         self,
         keys: Sequence[str] | None = None,
