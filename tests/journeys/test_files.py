@@ -233,6 +233,44 @@ def test_a_full_disk_of_the_server_makes_files_wait(
         cloud.close()
 
 
+def test_files_of_an_offline_run_are_sent_by_sync(
+    laptop: Home, cloud: Home, script: Callable[[Home], Script]
+) -> None:
+    server = cloud.server()
+    laptop.env["KISEKI_MODE"] = "offline"
+    training = script(laptop)
+    (training.files / "sub").mkdir()
+    (training.files / "sub/a.txt").write_text("a")
+    (training.files / "big.bin").write_bytes(_large(1, megabytes=5))
+    training.finish()
+    assert _listing(server) == {"files": [], "pending": []}
+    laptop.env.pop("KISEKI_MODE")
+    laptop.uploads_to(server)
+    laptop.kiseki("sync", str(laptop.run_folder("r")))
+    _check_all(server, training.files)
+
+
+def test_sync_finds_files_that_no_sidecar_came_to_see(
+    laptop: Home, cloud: Home, script: Callable[[Home], Script]
+) -> None:
+    server = cloud.server()
+    laptop.env |= {"KISEKI_MODE": "offline", "KISEKI_IGNORE_GLOBS": "*.secret"}
+    training = script(laptop)
+    await_true(laptop.sidecars, what="a sidecar")
+    laptop.kill_sidecars()  # as the end of a container does, and the training at the same moment
+    (training.files / "last.txt").write_text("last words")
+    (training.files / "key.secret").write_text("not this")
+    training.kill()
+    folder = training.files.parent
+    laptop.uploads_to(server)
+    laptop.kiseki("sync", str(folder))
+    assert _content(server, "last.txt") == b"last words"
+    assert _content(server, "key.secret") is None
+    (training.files / "last.txt").unlink()  # cleared up
+    laptop.kiseki("sync", str(folder))
+    assert _content(server, "last.txt") == b"last words"
+
+
 def test_a_server_on_this_machine_reads_files_where_they_lie(
     laptop: Home, script: Callable[[Home], Script]
 ) -> None:

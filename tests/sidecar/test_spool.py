@@ -66,11 +66,9 @@ def test_a_pointer_says_how_the_training_was_started(tmp_path: Path) -> None:
         "program": "/not utf-8 \udc80/train.py",
         "sys_path": ["/a", ""],
         "recording": {"console": [False, "init"], "system_interval": [2.5, "environment"]},
-        "ignore_globs": ["*.ckpt"],
     }
     (tmp_path / "wa.json").write_text(json.dumps(told))
     (pointer,) = Spool(tmp_path).pointers()
     assert (pointer.project, pointer.cwd, pointer.program) == ("p", told["cwd"], told["program"])
     assert pointer.sys_path == ("/a", "")
     assert pointer.recording == {"console": (False, "init"), "system_interval": (2.5, "environment")}
-    assert pointer.ignore_globs == ("*.ckpt",)

@@ -29,12 +29,14 @@ def command(paths: tuple[Path, ...], base_url: str | None) -> None:
         return
     from kiseki.client.sync import sync_directory
     from kiseki.client.transport import HttpTransport
+    from kiseki.sidecar.late import record_left_files
     from kiseki.system.credentials import find_key
 
     transport = HttpTransport(url, os.environ.get("KISEKI_API_KEY") or find_key(url))
     failed = 0
     for folder in folders:
         try:
+            record_left_files(folder)
             click.echo(f"{folder}: {sync_directory(folder, transport)}")
         except (OSError, ValueError, RuntimeError) as error:
             failed += 1

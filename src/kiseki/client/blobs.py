@@ -21,7 +21,6 @@ PIECE_BYTES: Final = 4 * 1024 * 1024
 """How much is sent in one request, so how much of a file is in memory; a server takes up to 8 MiB."""
 
 _MIN_PIECE: Final = 16 * 1024
-_UNASKED_BYTES: Final = 64 * 1024
 _OCTETS: Final = "application/octet-stream"
 _TAKEN: Final = (200, 201)
 _CONFLICT: Final = 409
@@ -71,19 +70,20 @@ def upload_blob(
     on_progress: Callable[[int], None] | None = None,
     *,
     piece_bytes: int = PIECE_BYTES,
+    ask: bool = True,
 ) -> int:
     """Send a file's content unless the server has it already; return the bytes sent by this call.
 
     `digest` is the SHA-256 (64 lower-case hexadecimal digits) of the file's `size` bytes. `on_progress(have)`
     is called with the bytes that the server has, whenever that is known anew; what it raises ends the
-    upload. What was sent stays: the next call goes on there, in any process.
+    upload. Without `ask` the first piece is sent unasked, which is faster where there is little. What was
+    sent stays: the next call goes on there, in any process.
 
     Raises BlobChanged where the file is not that content (any more), BlobRefused where the server does not
     take it (`later` says whether to try again), TransportError where no answer comes, OSError where the
     file cannot be read.
     """
-    # Asking takes as long as sending little.
-    state = BlobState(False, 0) if size <= _UNASKED_BYTES else ask_blob(transport, digest)
+    state = ask_blob(transport, digest) if ask else BlobState(False, 0)
     sent = conflicts = 0
     with open(path, "rb", buffering=0) as file:
         before = _identity(file)

@@ -178,6 +178,18 @@ def _has_sidecar(writer: str, base_url: str) -> bool:
     return False
 
 
+def attended_mode(writer: str) -> str | None:
+    """The mode, online or offline, in which a living sidecar of this user has a writer in its care."""
+    for spool in _spools():
+        try:
+            pointer = msgspec.json.decode((spool / f"{writer}.json").read_bytes(), type=_Pointer)
+        except (OSError, msgspec.DecodeError):
+            continue
+        if is_locked(spool / "lock"):
+            return pointer.mode
+    return None
+
+
 def _spools() -> Iterator[Path]:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     parents = [Path(runtime, "kiseki")] if runtime else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from kiseki.sdk.terminal import warn_once
@@ -34,6 +35,17 @@ def make_run_dir(root: Path, run_id: str, started: float) -> Path:
     except OSError as error:
         warn_once("root", f"kiseki up will not find {folder} by itself: {error}")
     return run_dir
+
+
+def keep_ignored(run_dir: Path, globs: Sequence[str]) -> None:
+    """Note in the run's directory which of its files are not uploaded, for whoever uploads them one day."""
+    if globs:
+        try:
+            (run_dir / "ignore-globs").write_text(
+                "".join(f"{glob}\n" for glob in globs), "utf-8", "surrogateescape"
+            )
+        except OSError as error:
+            warn_once("ignore", f"ignore_globs has no effect: {error}")
 
 
 def runs_folder(root: Path) -> Path:

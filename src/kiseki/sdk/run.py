@@ -15,6 +15,7 @@ from kiseki.sdk.commands import Commands
 from kiseki.sdk.config import Config
 from kiseki.sdk.console import Capture
 from kiseki.sdk.console import start as start_capture
+from kiseki.sdk.directory import keep_ignored
 from kiseki.sdk.ending import ending_of
 from kiseki.sdk.environment import describe_environment
 from kiseki.sdk.errors import UsageError
@@ -262,6 +263,7 @@ class Run:
         if self._run_dir is not None:
             if asked.save_code:
                 self._history = keep_session_history(self._run_dir)
+            keep_ignored(self._run_dir, asked.ignore_globs)
             self._call_sidecar()
 
     def end(

@@ -11,7 +11,7 @@ from kiseki.sidecar.file_work import FileWork
 from kiseki.sidecar.files import SHARE
 from kiseki.sidecar.follow import FilesLeft, RunFollow
 from kiseki.sidecar.log import log
-from kiseki.sidecar.run_files import RunFiles
+from kiseki.sidecar.run_files import RunFiles, read_ignored
 
 PATIENCE_S: Final = 1200.0
 """Files of a run that has ended are given up when nothing of them was taken for this long."""
@@ -91,8 +91,7 @@ class FileAttendant:
         def record(path: str, version: Version) -> bool:
             return run.own.append(File(0, path, version.digest, version.size, version.mtime_ns))
 
-        globs = {glob for pointer in run.pointers.values() for glob in pointer.ignore_globs}
-        return RunFiles(run.folder, self._work, record, ignore_globs=sorted(globs), say=log)
+        return RunFiles(run.folder, self._work, record, ignore_globs=read_ignored(run.folder), say=log)
 
 
 def _server_of(run: RunFollow) -> tuple[str | None, bool]:

@@ -33,6 +33,7 @@ PARALLEL: Final = 4
 """How many files are read, and how many sent, at a time; the smallest first."""
 
 _READ: Final = 1024 * 1024
+_UNASKED_BYTES: Final = 64 * 1024
 _TIMEOUT_S: Final = 60.0
 _PAUSE_MIN_S: Final = 0.5
 _PAUSE_MAX_S: Final = 15.0
@@ -90,7 +91,9 @@ def send_file(order: _Order, say: _Say, routes: dict[str, _Route]) -> None:
     while True:
         route.wait()
         try:
-            upload_blob(transport, order["digest"], order["path"], order["size"], on_progress)
+            size = order["size"]
+            ask = size > _UNASKED_BYTES
+            upload_blob(transport, order["digest"], order["path"], size, on_progress, ask=ask)
             answer: Answer = {"did": "sent"}
             break
         except BlobChanged:

@@ -18,6 +18,9 @@ FILES: Final = "files"
 AT_END: Final = "at-end"
 """Folder of marks, one for each path that was saved with `policy="end"`: taken when the run has ended."""
 
+IGNORED: Final = "ignore-globs"
+"""File with the patterns of what is not uploaded, one a line; only where there are any."""
+
 _COPIES: Final = ".copies"
 _AT_ONCE: Final = 64
 _TRIES: Final = 3
@@ -53,9 +56,14 @@ class RunFiles:
         record: Callable[[str, Version], bool],
         *,
         ignore_globs: Sequence[str] = (),
+        removals: bool = True,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """`record` writes a File record, False where it cannot; `say` takes a line for the log."""
+        """`record` writes a File record, False where it cannot; `removals`: whether it is told of those too.
+
+        `say` takes a line for the log.
+        """
+        self._removals = removals
         self._folder = folder
         self._work = work
         self._record = record
@@ -179,7 +187,7 @@ class RunFiles:
         self._want_hashed(changes.ready)
 
     def _remove(self, path: str) -> None:
-        if self._record(path, Version(None, 0, 0)):
+        if self._removals and self._record(path, Version(None, 0, 0)):
             self._forget_content(self._recorded.pop(path))
 
     def _want_hashed(self, found: Sequence[Ready]) -> None:
@@ -325,3 +333,13 @@ class RunFiles:
         if copy is not None:
             with contextlib.suppress(OSError):
                 os.unlink(copy)
+
+
+def read_ignored(folder: Path) -> list[str]:
+    """Return the patterns of a run's files that are not uploaded."""
+    try:
+        return [
+            line for line in (folder / IGNORED).read_text("utf-8", "surrogateescape").splitlines() if line
+        ]
+    except FileNotFoundError:
+        return []
