@@ -124,6 +124,23 @@ def test_a_diff_beyond_the_limit_is_cut_between_two_files_and_says_so(
     assert len(clone.tree()) == gathered.told["diff"]["files"] + 1
 
 
+def test_a_cut_takes_large_files_first_and_no_untracked_source(
+    repo: Any, make_repo: Callable, gather: Gather
+) -> None:
+    base = repo.commit({"a.csv": "1\n", "b.csv": "1\n"})
+    big = "".join(f"{n}\n" for n in range(250_000))
+    repo.put({"a.csv": big, "b.csv": big, "train.py": "lr = 2\n", "helper.py": "h\n"})
+    gathered = gather(repo.folder, diff_bytes=2_000_000)
+    assert gathered.told["diff"]["truncated"] is True
+    assert gathered.told["diff"]["untracked"] == ["helper.py"]
+    clone = _at_base(repo, make_repo("clone"), base)
+    _apply(clone, gathered)
+    assert clone.tree() == {**repo.tree(), "b.csv": (b"1\n", False)}
+    gathered = gather(repo.folder, diff_bytes=100)  # the small ones alone are too much
+    assert gathered.told["diff"]["untracked"] == ["helper.py"]
+    assert gathered.told["diff"]["files"] == 1
+
+
 def test_one_file_beyond_the_limit_leaves_the_mark_alone(repo: Any, gather: Gather) -> None:
     repo.put({"train.py": "x" * 500_000})
     gathered = gather(repo.folder, diff_bytes=10_000)
