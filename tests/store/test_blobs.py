@@ -128,3 +128,13 @@ def test_a_disk_that_fills_up_leaves_the_upload_where_it_stood(
     assert blobs.size(digest) is None
     blobs.append(digest, blobs.have(digest), b"", len(DATA))
     assert b"".join(blobs.read(digest)) == DATA
+
+
+def test_an_upload_that_was_left_a_week_ago_is_forgotten(tmp_path: Path) -> None:
+    blobs, digest, other = DirectoryBlobs(tmp_path / "blobs"), sha(DATA), sha(DATA + b"x")
+    blobs.append(digest, 0, DATA[:100], len(DATA))
+    blobs.append(other, 0, DATA[:100], len(DATA) + 1)
+    old = os.stat(tmp_path).st_mtime - 8 * 24 * 3600
+    os.utime(tmp_path / "blobs" / "uploads" / f"{digest}.part", (old, old))
+    again = DirectoryBlobs(tmp_path / "blobs")
+    assert (again.have(digest), again.have(other)) == (0, 100)

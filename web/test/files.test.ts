@@ -1,11 +1,15 @@
 // @vitest-environment jsdom
-import { expect, test } from "vitest";
+import { mount, unmount } from "svelte";
+import { expect, test, vi } from "vitest";
+import type { RunFile } from "../src/lib/api/types";
 import { fileSize } from "../src/lib/format/bytes";
+import { Content } from "../src/lib/run/files/content.svelte";
 import { isNumeric, parseTable } from "../src/lib/run/files/csv";
 import { hexLines } from "../src/lib/run/files/hex";
 import { readJson } from "../src/lib/run/files/json";
 import { decodeText, isText, kindOf } from "../src/lib/run/files/kinds";
 import { inlinesOf, parseMarkdown, safeLink } from "../src/lib/run/files/markdown";
+import NoFiles from "../src/lib/run/files/NoFiles.svelte";
 import { parseNotebook } from "../src/lib/run/files/notebook";
 import { fileRows, foldersOf, visibleName } from "../src/lib/run/files/tree";
 
@@ -185,4 +189,49 @@ test.each([
   ["video/mp4", "video"],
 ] as const)("%s is shown as %s", (media_type, kind) => {
   expect(kindOf({ path: "x", size: 1, digest: "", updated: 0, media_type })).toBe(kind);
+});
+
+test("a file is read once, however often it is asked for, and anew when it changes", async () => {
+  const asked: string[] = [];
+  let answer = (_range: string): Response => new Response("abc", { headers: { etag: '"1"', "content-range": "bytes 0-2/3" } });
+  vi.stubGlobal("fetch", (_url: string, init: { headers: Record<string, string> }) => {
+    asked.push(init.headers.range ?? "");
+    return Promise.resolve(answer(init.headers.range ?? ""));
+  });
+  const file = (digest: string, size: number): RunFile => ({ path: "a", size, digest, updated: 0, media_type: "text/plain" });
+  const content = new Content("e", "p", "r", "a");
+  await Promise.all([content.show(file("1", 3), 1000), content.show(file("1", 3), 1000)]);
+  await content.show(file("1", 3), 1000);
+  expect(asked).toEqual(["bytes=0-2"]);
+  expect([decodeText(content.bytes!), content.whole]).toEqual(["abc", true]);
+  answer = () => new Response("abcdef", { headers: { etag: '"2"', "content-range": "bytes 0-5/6" } });
+  await content.show(file("2", 6), 1000);
+  expect(decodeText(content.bytes!)).toBe("abcdef");
+  answer = () => new Response(JSON.stringify({ error: "it is gone" }), { status: 404 });
+  await content.show(file("3", 9), 1000);
+  expect([content.error, decodeText(content.bytes!), content.loading]).toEqual(["it is gone", "abcdef", false]);
+  vi.unstubAllGlobals();
+});
+
+test("what changed between two pieces is read from its beginning", async () => {
+  const answers = [
+    new Response("abcd", { headers: { etag: '"1"', "content-range": "bytes 0-3/8" } }),
+    new Response("EFGH", { headers: { etag: '"2"', "content-range": "bytes 4-7/8" } }),
+    new Response("ABCDEFGH", { headers: { etag: '"2"', "content-range": "bytes 0-7/8" } }),
+  ];
+  vi.stubGlobal("fetch", () => Promise.resolve(answers.shift()!));
+  const content = new Content("e", "p", "r", "a");
+  await content.show({ path: "a", size: 8, digest: "1", updated: 0, media_type: "text/plain" }, 4);
+  expect(content.whole).toBe(false);
+  await content.more();
+  expect([decodeText(content.bytes!), content.whole, answers.length]).toEqual(["ABCDEFGH", true, 0]);
+  vi.unstubAllGlobals();
+});
+
+test("a run without files says how they get there", () => {
+  document.body.innerHTML = "";
+  const shown = mount(NoFiles, { target: document.body, props: { running: true } });
+  expect(document.body.textContent).toContain("run.save(");
+  expect(document.body.textContent).toContain("appears here by itself");
+  void unmount(shown);
 });

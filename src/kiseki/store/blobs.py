@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,9 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _LOCKS: Final = 64
 _HASHES: Final = 256
 """Uploads whose running hash is remembered; another one's part file is read again."""
+
+_ABANDONED_S: Final = 7 * 24 * 3600.0
+"""Age at which an upload that nobody goes on with is forgotten when the store is opened."""
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -69,13 +73,17 @@ class DirectoryBlobs:
     """Contents as files of one folder, owned by one process: `ab/abcd…`, and `uploads/abcd….part`."""
 
     def __init__(self, root: Path, *, reserve_bytes: int = 0) -> None:
-        """`reserve_bytes`: room that is left on the disk. The folder is made with the first upload."""
+        """`reserve_bytes`: room that is left on the disk. The folder is made with the first upload.
+
+        Uploads that were left a week ago are forgotten.
+        """
         self._root = root
         self._uploads = root / "uploads"
         self._reserve_bytes = reserve_bytes
         self._locks = tuple(threading.Lock() for _ in range(_LOCKS))
         self._hashes: OrderedDict[str, tuple[_Hash, int]] = OrderedDict()
         self._hashes_lock = threading.Lock()
+        self._forget_abandoned()
 
     def size(self, digest: str) -> int | None:
         """Bytes of a content that is there whole, else None."""
@@ -182,6 +190,15 @@ class DirectoryBlobs:
         with self._hashes_lock:
             self._hashes.pop(digest, None)
         self._part(digest).unlink(missing_ok=True)
+
+    def _forget_abandoned(self) -> None:
+        try:
+            parts = list(os.scandir(self._uploads))
+        except FileNotFoundError:
+            return
+        for part in parts:
+            if time.time() - part.stat().st_mtime > _ABANDONED_S:
+                os.unlink(part.path)
 
     def _check_room(self, more_bytes: int) -> None:
         folder = self._root if self._root.exists() else self._root.parent

@@ -17,6 +17,8 @@ export class Content {
 
   #path: string;
   #etag = "";
+  /** What is being read. */
+  #goal = "";
   #abort: AbortController | null = null;
 
   constructor(entity: string, project: string, id: string, file: string) {
@@ -28,12 +30,16 @@ export class Content {
     const etag = `"${file.digest}"`;
     const wanted = Math.min(file.size, Math.max(least, this.bytes?.length ?? 0));
     if (etag === this.#etag && (this.bytes?.length ?? -1) >= wanted) return;
+    const goal = `${etag} ${wanted}`;
+    if (goal === this.#goal) return;
     this.#abort?.abort();
     const abort = (this.#abort = new AbortController());
+    this.#goal = goal;
     await this.#reading(abort, async () => {
       const part = await getPart(this.#path, 0, wanted, abort.signal);
       [this.bytes, this.size, this.#etag] = [part.bytes, part.size, part.etag];
     });
+    if (this.#goal === goal) this.#goal = "";
   }
 
   /** Read the next piece. */
