@@ -156,7 +156,7 @@ def test_a_projects_choices_are_obeyed_and_inits_are_stronger(
             "own": ["Off · from init", "On · from settings=", "Off · from settings="],
         }.items():
             page.goto(f"{server.url}/mei/quiet/runs/{run_id}")
-            shown = page.locator("section").filter(has=page.get_by_role("heading", name="What was recorded"))
+            shown = page.locator("section").filter(has=page.get_by_role("heading", name="Recording settings"))
             for line in lines:
                 expect(shown).to_contain_text(line)
         browser.close()

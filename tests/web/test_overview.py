@@ -106,7 +106,7 @@ def _value(page: Page, name: str) -> Locator:
 def test_what_the_run_stood_on_is_said_line_by_line(recorded: Stage, open_page: OpenPage) -> None:
     page = open_page(recorded.server, _path(recorded))
     expect(_value(page, "commit")).to_contain_text("3f2b9c1d5e")
-    expect(_value(page, "commit")).to_contain_text("changed since")
+    expect(_value(page, "commit")).to_contain_text("uncommitted changes")
     expect(_value(page, "commit")).to_contain_text("2 commits not pushed")
     # What was not pushed has no page; what it is based on has one.
     assert _value(page, "commit").get_by_role("link").count() == 0

@@ -1,6 +1,6 @@
 /** What was recorded about a run, as groups of lines of name and value. */
 import type { JsonObject, RunDetail } from "../api/types";
-import { memorySize } from "../format/bytes";
+import { fileSize, memorySize } from "../format/bytes";
 import { duration, moment } from "../format/time.svelte";
 import { shortValue } from "../format/value";
 import { t } from "../i18n/i18n.svelte";
@@ -66,6 +66,7 @@ function machineFacts(run: RunDetail): Fact[] {
   facts.add("run.os", text(environment.os_name) ? `${text(environment.os_name)} (${shown("os")})` : shown("os"));
   facts.add("run.python", [shown("python"), otherThan("cpython", text(environment.implementation))].filter(Boolean).join(" "));
   addProcessor(facts, environment);
+  facts.add("run.disk", diskOf(environment));
   facts.add(
     "run.gpus",
     gpusOf(environment)
@@ -94,6 +95,13 @@ function addProcessor(facts: Facts, environment: JsonObject): void {
   facts.add("run.cpus", count);
   const ram = number(cpu?.ram_bytes);
   facts.add("run.ram", ram === null ? null : memorySize(ram));
+}
+
+function diskOf(environment: JsonObject): string | null {
+  const disk = map(map(environment.disk)?.["/"]);
+  const total = number(disk?.total_bytes);
+  const used = number(disk?.used_bytes);
+  return total === null || used === null ? null : t("run.diskUsed", { used: fileSize(used), total: fileSize(total) });
 }
 
 function limitsOf(environment: JsonObject): string {
