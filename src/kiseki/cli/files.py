@@ -88,8 +88,10 @@ def _chosen(files: list[File], paths: tuple[str, ...]) -> list[File]:
 def _download(files: list[File], root: Path, replace: bool, as_json: bool) -> None:
     saved = []
     for each in files:
-        each.download(root, replace=replace).close()
         where = root.joinpath(*each.name.split("/"))
+        if where.exists() and not replace:
+            raise click.ClickException(f"{where} exists: --replace writes over it, -o puts it elsewhere")
+        each.download(root, replace=replace).close()
         saved.append({"path": each.name, "size": each.size, "file": str(where)})
         if not as_json:
             click.echo(f"{shown(each.name)} ({size_text(each.size)})")
