@@ -18,6 +18,7 @@ from tests.journeys.faults import disk
 from tests.journeys.world import Home, Server, await_true
 
 from kiseki.records.numbers import from_json
+from kiseki.records.recorded_files import read_recorded
 from kiseki.store.database import RESERVE_BYTES
 
 _SCRIPT = """
@@ -248,6 +249,17 @@ def test_files_of_an_offline_run_are_sent_by_sync(
     laptop.uploads_to(server)
     laptop.kiseki("sync", str(laptop.run_folder("r")))
     _check_all(server, training.files)
+
+
+def test_a_job_that_takes_its_sidecar_along_has_its_files_on_record(
+    laptop: Home, script: Callable[[Home], Script]
+) -> None:
+    laptop.env["SLURM_JOB_ID"] = "7"
+    training = script(laptop)
+    (training.files / "last.txt").write_text("last words")
+    training.do("run.finish()")
+    laptop.kill_sidecars()
+    assert "last.txt" in read_recorded(training.files.parent)
 
 
 def test_sync_finds_files_that_no_sidecar_came_to_see(

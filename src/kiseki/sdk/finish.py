@@ -13,6 +13,7 @@ from kiseki.sdk.terminal import is_interactive, sync_command, warn, write
 
 BOUND_S = 30.0
 BOUND_IN_A_JOB_S = 600.0
+RECORDS_BOUND_S = 60.0
 
 _LOOK_S = 0.05
 _SIDECAR_LOOK_S = 1.0
@@ -94,6 +95,23 @@ def await_upload(
     return False
 
 
+def await_records(progress: Path, bound: float, ensure_sidecar: Callable[[], None]) -> None:
+    """Wait until the sidecar has recorded a run that nobody sends: its files, and what it measured.
+
+    For a sidecar that ends with this process: else nobody waits. What is left then is found by `kiseki sync`.
+    """
+    deadline = time.monotonic() + min(bound, RECORDS_BOUND_S)
+    ensure_sidecar()
+    try:
+        while time.monotonic() < deadline:
+            upload = read_upload(progress)
+            if upload is not None and (upload.closed or upload.state == "stopped"):
+                return
+            time.sleep(_LOOK_S)
+    except KeyboardInterrupt:
+        return
+
+
 def read_upload(progress: Path) -> Upload | None:
     """What the progress file says, None where there is none yet."""
     try:
@@ -114,8 +132,8 @@ def read_upload(progress: Path) -> Upload | None:
 
 
 def is_complete(upload: Upload) -> bool:
-    """Whether the server has all of the run, or reads it in place."""
-    return upload.state == "following" or upload.closed
+    """Whether the server has all of the run, or reads it in place, by what the sidecar records meanwhile."""
+    return upload.closed or (upload.state == "following" and not dies_with_the_job())
 
 
 class _Bar:

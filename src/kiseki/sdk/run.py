@@ -359,12 +359,15 @@ class Run:
     def _part(self, writer: lane.Writer, run_dir: Path, state: str, bound: float | None) -> None:
         """Tell where the run is, after the wait for its upload where there is one."""
         sent = False
-        if self._sends and self._sidecar is not None:
+        if self._sidecar is not None:
             limit = finish.finish_bound(self._settings.finish_timeout) if bound is None else bound
-            limit = limit if self._sidecar.may_send else 0.0
             progress = self._sidecar.progress_file(writer.header.writer)
             ensure = self._sidecar.ensure_or_warn
-            sent = finish.await_upload(progress, writer.position, limit, run_dir, ensure)
+            if self._sends:
+                limit = limit if self._sidecar.may_send else 0.0
+                sent = finish.await_upload(progress, writer.position, limit, run_dir, ensure)
+            elif finish.dies_with_the_job():
+                finish.await_records(progress, limit, ensure)
         say(f"run {self.name} {state} → {(sent and self.url) or shown(run_dir)}")
 
     def _record_config(self, entries: dict[str, Any]) -> None:

@@ -161,6 +161,9 @@ class Sidecar:
         through = run.done and self._attendants.settled(run)
         if run.upload_to is not None:
             self._tell(run, through, now)
+        elif through:
+            for writer in run.pointers:
+                self._spool.write_progress(writer, Progress(0, 0, "done", closed=True))
         if through:
             self._drop(run)
 
