@@ -96,8 +96,8 @@ def test_one_that_hangs_for_ever_does_not_keep_the_run_or_the_sidecar(
     world: Any, nvml: Any, samples: Any, wait_until: Wait
 ) -> None:
     nvml.behave("hang")
-    sidecar = world.sidecar(env=nvml.env, linger=0.1)
     trainer = world.trainer(recording=_EVERY_SECOND)
+    sidecar = world.sidecar(env=nvml.env, linger=0.1)
     trainer.do("log 5")
     wait_until(lambda: samples(trainer.run_dir))
     trainer.do("finish")
