@@ -132,10 +132,9 @@ class Hooks:
 
         def call(function: Any, straight: Straight | None, *arguments: Any) -> Any:
             before = inside.text
-            ours = buffer_names.get("write") is write_bytes
             inside.text = True
             try:
-                if ours:
+                if buffer_names.get("write") is write_bytes:
                     if unbuffered and straight is not None:
                         buffer_names.update(straight)
                     else:
@@ -144,9 +143,12 @@ class Hooks:
                             _forget(buffer_names)
                 return function(*arguments)
             finally:
+                # First of all, and without a call: an exception of a signal handler may end this block.
                 inside.text = before
-                if ours and hooked._active:
-                    buffer_names["write"] = write_bytes
+                if hooked._active and not before:
+                    current = buffer_names.get("write")
+                    if current is None or (straight is not None and current is straight["write"]):
+                        buffer_names["write"] = write_bytes
 
         def write(data: Any) -> Any:
             if not hooked._active:
