@@ -35,6 +35,7 @@ class FileWork:
         self._busy_at = 0.0
         self._deaths = 0
         self._start_at = 0.0
+        self._resting = False
 
     def order(self, order: Message, take: Take) -> None:
         """Have the worker do `order`; `take` is called from `work`, the last time with the final answer."""
@@ -59,14 +60,14 @@ class FileWork:
                 self._note_end(self._errand.status, now)
         if self._errand is None and self._orders and now >= self._start_at:
             self._start(now)
-        elif self._errand is not None and not self._orders and now - self._busy_at >= IDLE_S:
-            self._errand.no_more()
+        elif not self._orders and now - self._busy_at >= IDLE_S:
+            self.rest()
 
     def due(self) -> float:
         """Return the monotonic time at which there is something to do if the worker says nothing before."""
         if self._errand is None:
             return self._start_at if self._orders else float("inf")
-        return float("inf") if self._orders else self._busy_at + IDLE_S
+        return float("inf") if self._orders or self._resting else self._busy_at + IDLE_S
 
     def register(self, poll: select.poll) -> None:
         """Let `poll` return when the worker has said something."""
@@ -79,8 +80,9 @@ class FileWork:
         return None if self._errand is None else self._errand.pid
 
     def rest(self) -> None:
-        """Let the worker end: nobody has orders any more."""
+        """Let the worker end: nobody has orders any more. One that comes late has the next worker do it."""
         if self._errand is not None:
+            self._resting = True
             self._errand.no_more()
 
     def _hand_out(self, answer: Message) -> None:
@@ -106,7 +108,8 @@ class FileWork:
 
     def _note_end(self, status: int | None, now: float) -> None:
         self._errand = None
-        if self._orders:
+        resting, self._resting = self._resting, False
+        if self._orders and not resting:
             log(f"{MODULE} ended with {status}; the next one goes on")
             self._pause(now)
 

@@ -3,9 +3,9 @@
 Orders and answers are JSON objects; each order has an `id`, which its answers repeat.
 
 `{"do": "hash", "path", "size", "moving", "copy_to"}`: read a file; a moving one only as far as it goes now,
-whatever is written meanwhile; with `copy_to`, into a copy there. Answers `{"did": "hashed", "digest", "size",
-"mtime_ns"}`, `{"did": "changed"}` where it changed while it was read, `{"did": "gone"}`, or
-`{"did": "failed", "why"}`.
+whatever is written meanwhile; with `copy_to`, into a copy there. Answers `{"did": "have", "bytes"}` from time
+to time, and at last `{"did": "hashed", "digest", "size", "mtime_ns"}`, `{"did": "changed"}` where it changed
+while it was read, `{"did": "gone"}`, or `{"did": "failed", "why"}`.
 
 `{"do": "send", "path", "size", "digest", "to"}`: send a content to the server at `to`. Answers
 `{"did": "have", "bytes"}` from time to time, `{"did": "waiting", "why"}` while the server takes nothing, and
@@ -36,8 +36,9 @@ _READ: Final = 1024 * 1024
 _UNASKED_BYTES: Final = 64 * 1024
 _TIMEOUT_S: Final = 60.0
 _PAUSE_MIN_S: Final = 0.5
-_PAUSE_MAX_S: Final = 15.0
+_PAUSE_MAX_S: Final = 5.0
 _PROGRESS_S: Final = 0.3
+_HASHING_S: Final = 5.0
 
 Answer = dict[str, Any]
 _Say = Callable[[Answer], None]
@@ -70,7 +71,16 @@ def main(request: dict[str, Any], say: _Say, orders: Iterator[_Order]) -> None:
 
 def hash_file(order: _Order, say: _Say) -> None:
     """Do one `hash` order."""
-    say({"id": order["id"], **_read(order["path"], order.get("moving", False), order.get("copy_to"))})
+    said_at = time.monotonic()
+
+    def on_progress(done: int) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at >= _HASHING_S:
+            said_at = time.monotonic()
+            say({"id": order["id"], "did": "have", "bytes": done})
+
+    answer = _read(order["path"], order.get("moving", False), order.get("copy_to"), on_progress)
+    say({"id": order["id"], **answer})
 
 
 def send_file(order: _Order, say: _Say, routes: dict[str, _Route]) -> None:
@@ -81,8 +91,8 @@ def send_file(order: _Order, say: _Say, routes: dict[str, _Route]) -> None:
     def on_progress(have: int) -> None:
         nonlocal said_at
         now = time.monotonic()
-        route.took()
-        if now - said_at >= _PROGRESS_S:
+        if have and now - said_at >= _PROGRESS_S:
+            route.took()
             said_at = now
             say({"id": order["id"], "did": "have", "bytes": have})
 
@@ -94,6 +104,7 @@ def send_file(order: _Order, say: _Say, routes: dict[str, _Route]) -> None:
             size = order["size"]
             ask = size > _UNASKED_BYTES
             upload_blob(transport, order["digest"], order["path"], size, on_progress, ask=ask)
+            route.took()
             answer: Answer = {"did": "sent"}
             break
         except BlobChanged:
@@ -133,7 +144,9 @@ class _Route:
             time.sleep(left)
 
     def pause(self) -> None:
-        """Half a second, doubled with each failure up to fifteen, spread so that clients do not meet."""
+        """Half a second, doubled with each failure up to five, spread so that clients do not meet."""
+        if time.monotonic() < self._resume_at:  # Another thread met the same.
+            return
         self._failures += 1
         pause = min(_PAUSE_MAX_S, _PAUSE_MIN_S * 2.0 ** min(self._failures - 1, 10))
         self._resume_at = time.monotonic() + pause * random.uniform(0.75, 1.25)
@@ -165,7 +178,7 @@ def _work(orders: _Queue, say: _Say, do: Callable[[_Order, _Say], None]) -> None
             say({"id": order["id"], "did": "failed", "why": why})
 
 
-def _read(path: str, moving: bool, copy_to: str | None) -> Answer:
+def _read(path: str, moving: bool, copy_to: str | None, on_progress: Callable[[int], None]) -> Answer:
     try:
         # A pipe that took the file's place would hold an open without O_NONBLOCK for ever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
@@ -178,15 +191,15 @@ def _read(path: str, moving: bool, copy_to: str | None) -> Answer:
         if not stat.S_ISREG(before.st_mode):
             return {"did": "gone"}
         if not moving:
-            digest, size = _hash(descriptor, before.st_size + 1, None)
+            digest, size = _hash(descriptor, before.st_size + 1, None, on_progress)
             if size != before.st_size or not _same(before, os.fstat(descriptor)) or not _is_at(path, before):
                 return {"did": "changed"}
         elif copy_to is None:
-            digest, size = _hash(descriptor, before.st_size, None)
+            digest, size = _hash(descriptor, before.st_size, None, on_progress)
         else:
             os.makedirs(os.path.dirname(copy_to), exist_ok=True)
             with open(copy_to, "wb", buffering=0) as copy:
-                digest, size = _hash(descriptor, before.st_size, copy.fileno())
+                digest, size = _hash(descriptor, before.st_size, copy.fileno(), on_progress)
         return {"did": "hashed", "digest": digest, "size": size, "mtime_ns": before.st_mtime_ns}
     except OSError as error:
         return {"did": "failed", "why": _reason(path, error)}
@@ -194,7 +207,9 @@ def _read(path: str, moving: bool, copy_to: str | None) -> Answer:
         os.close(descriptor)
 
 
-def _hash(descriptor: int, most: int, copy: int | None) -> tuple[str, int]:
+def _hash(
+    descriptor: int, most: int, copy: int | None, on_progress: Callable[[int], None]
+) -> tuple[str, int]:
     """SHA-256 and size of what is read, at most `most` bytes; written to `copy` too."""
     digest, size = hashlib.sha256(), 0
     while size < most and (data := os.read(descriptor, min(_READ, most - size))):
@@ -203,6 +218,7 @@ def _hash(descriptor: int, most: int, copy: int | None) -> tuple[str, int]:
         rest = memoryview(data) if copy is not None else memoryview(b"")
         while copy is not None and rest:
             rest = rest[os.write(copy, rest) :]
+        on_progress(size)
     return digest.hexdigest(), size
 
 

@@ -122,6 +122,8 @@ class FileScan:
         elif now >= self._next_glance:
             self._glance(now)
             self._next_glance = now + max(_LOOK_S, (time.thread_time() - began) / (share * GLANCES))
+        else:
+            return Changes([], [])
         return Changes(self._rested(now, ended), removed)
 
     def again(self, path: str, now: float) -> None:

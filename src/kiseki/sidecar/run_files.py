@@ -24,6 +24,7 @@ IGNORED: Final = "ignore-globs"
 _COPIES: Final = ".copies"
 _AT_ONCE: Final = 64
 _TRIES: Final = 3
+_AWAY_S: Final = 10.0
 
 
 class _Hash:
@@ -84,6 +85,7 @@ class RunFiles:
         self._to: str | None = None
         self._ended = False
         self._unsettled = False
+        self._away_since: float | None = None
         self._now = 0.0
         self._share = SHARE
         self.moved_at = float("-inf")
@@ -129,9 +131,12 @@ class RunFiles:
         self._share = share
         try:
             self._look(ended, to)
-        except OSError as error:  # A network file system that is away for a moment.
+            self._away_since = None
+        except OSError as error:  # A network file system may be away for a moment.
             self._fail(f"{self._folder}: {error.strerror or error}")
-            self._unsettled = ended and self._folder.exists()
+            if self._away_since is None:
+                self._away_since = now
+            self._unsettled = ended and now - self._away_since < _AWAY_S
         self._give_orders(sure)
 
     def _look(self, ended: bool, to: str | None) -> None:
@@ -216,7 +221,7 @@ class RunFiles:
             order["moving"] = hash.moving
             if hash.moving and self._to is not None:
                 self._copies_made += 1
-                order["copy_to"] = hash.copy = str(self._copies / str(self._copies_made))
+                order["copy_to"] = hash.copy = str(self._copies / f"{os.getpid()}-{self._copies_made}")
             self._ordered += 1
             self._work.order(order, self._take_hash)
         while self._to_send and self._ordered < _AT_ONCE and sure:
@@ -232,8 +237,11 @@ class RunFiles:
             self._work.order(order, self._take_send)
 
     def _take_hash(self, order: dict[str, Any], answer: dict[str, Any]) -> None:
-        self._ordered -= 1
         path, did = order["name"], answer["did"]
+        if did == "have":  # A large file takes its time.
+            self.moved_at = self._now
+            return
+        self._ordered -= 1
         hash = self._hashes.pop(path)
         if did == "hashed":
             self._tries.pop(path, None)
@@ -256,6 +264,8 @@ class RunFiles:
         before = self._recorded.get(path)
         if version != before:
             if not self._record(path, version):
+                self._fail(f"{self._file(path)} cannot be put on record")
+                self._failed.add(path)
                 self._unlink(copy)
                 self._scan.again(path, self._now)
                 return
