@@ -20,7 +20,7 @@ _LAUNCH = 'trap "" HUP INT QUIT TERM; cd /; "$@" &'
 _ARRIVAL_S = 2.0
 _ORDERLY_S = 0.05
 _NAP_S = 2e-5
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 64 * 1024
 
 Recorded = Callable[[int, bytes], None]
 """Takes a stream (1 or 2) and bytes."""
