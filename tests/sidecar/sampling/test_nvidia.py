@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 Wait = Callable[..., Any]
-_EVERY_SECOND = {"system_interval": [1.0, "init"]}
+_OFTEN = {"system_interval": [0.6, "init"]}
 _HASTY = "import kiseki.sidecar.sampling.guard as guard; guard.HANG_S = 1.0"
 
 
@@ -18,7 +18,7 @@ def _last(samples: Any, trainer: Any) -> dict[str, Any]:
 def test_every_metric_of_every_gpu_and_what_fails_in_the_middle_is_missing(
     world: Any, nvml: Any, samples: Any, facts: Any, wait_until: Wait
 ) -> None:
-    trainer = world.trainer(recording=_EVERY_SECOND)
+    trainer = world.trainer(recording=_OFTEN)
     nvml.let_hold_memory(trainer.process.pid)
     world.sidecar(env=nvml.env)
     wait_until(lambda: len(samples(trainer.run_dir)) >= 2)
@@ -75,7 +75,7 @@ def test_every_metric_of_every_gpu_and_what_fails_in_the_middle_is_missing(
 def test_a_library_that_hangs_costs_its_metrics_only_until_it_answers_again(
     world: Any, nvml: Any, samples: Any, wait_until: Wait
 ) -> None:
-    trainer = world.trainer(recording=_EVERY_SECOND)
+    trainer = world.trainer(recording=_OFTEN)
     world.sidecar(env=nvml.env, setup=_HASTY)
     wait_until(lambda: "system.gpu.0.gpu" in _last(samples, trainer))
     nvml.behave("hang")
@@ -96,7 +96,7 @@ def test_one_that_hangs_for_ever_does_not_keep_the_run_or_the_sidecar(
     world: Any, nvml: Any, samples: Any, wait_until: Wait
 ) -> None:
     nvml.behave("hang")
-    trainer = world.trainer(recording=_EVERY_SECOND)
+    trainer = world.trainer(recording=_OFTEN)
     sidecar = world.sidecar(env=nvml.env, linger=0.1)
     trainer.do("log 5")
     wait_until(lambda: samples(trainer.run_dir))
@@ -109,7 +109,7 @@ def test_one_that_hangs_for_ever_does_not_keep_the_run_or_the_sidecar(
 def test_a_driver_that_does_not_work_is_said_once_and_one_that_is_not_there_is_not(
     world: Any, nvml: Any, samples: Any, wait_until: Wait
 ) -> None:
-    trainer = world.trainer(recording=_EVERY_SECOND)
+    trainer = world.trainer(recording=_OFTEN)
     nvml.behave("none")
     sidecar = world.sidecar(env=nvml.env)
     wait_until(lambda: len(samples(trainer.run_dir)) >= 1)

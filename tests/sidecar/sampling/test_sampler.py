@@ -19,7 +19,7 @@ from kiseki.system.process import hostname
 
 Wait = Callable[..., Any]
 Arrived = Callable[[Any], bool]
-_EVERY_SECOND = {"system_interval": [1.0, "init"]}
+_OFTEN = {"system_interval": [0.6, "init"]}
 
 
 def _own_headers(run_dir: Path) -> list[Any]:
@@ -31,7 +31,7 @@ def test_a_busy_loop_and_an_allocation_show_in_their_true_size(
     world: Any, samples: Any, wait_until: Wait
 ) -> None:
     world.sidecar()
-    trainer = world.trainer(recording=_EVERY_SECOND)
+    trainer = world.trainer(recording=_OFTEN)
     wait_until(lambda: len(samples(trainer.run_dir)) >= 1)
     process = psutil.Process(trainer.process.pid)
     before = samples(trainer.run_dir)[-1]
@@ -64,7 +64,7 @@ def test_a_busy_loop_and_an_allocation_show_in_their_true_size(
 
 def test_a_row_has_every_metric_that_this_machine_has(world: Any, samples: Any, wait_until: Wait) -> None:
     world.sidecar()
-    trainer = world.trainer(recording=_EVERY_SECOND)
+    trainer = world.trainer(recording=_OFTEN)
     trainer.do("child")
     wait_until(lambda: len(samples(trainer.run_dir)) >= 2)
     row = samples(trainer.run_dir)[-1]
@@ -96,11 +96,10 @@ def test_a_row_has_every_metric_that_this_machine_has(world: Any, samples: Any, 
 def test_two_runs_share_their_ticks_and_each_has_its_own_processes(
     world: Any, samples: Any, wait_until: Wait
 ) -> None:
+    often = {"system_interval": [1.0, "init"]}  # So that ticks of one cannot pass for those of the other.
     world.sidecar()
-    small = world.trainer(recording=_EVERY_SECOND)
-    large = world.trainer(
-        "wbbbbbbbbbbbbbbb", run_id="r2", uid="2" * 32, recording=_EVERY_SECOND, mode="offline"
-    )
+    small = world.trainer(recording=often)
+    large = world.trainer("wbbbbbbbbbbbbbbb", run_id="r2", uid="2" * 32, recording=often, mode="offline")
     large.do("hold 200")
 
     def shared() -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -137,7 +136,7 @@ def test_a_killed_sidecar_is_replaced_and_goes_on_measuring(
     world: Any, samples: Any, wait_until: Wait
 ) -> None:
     first = world.sidecar()
-    trainer = world.trainer(recording=_EVERY_SECOND)
+    trainer = world.trainer(recording=_OFTEN)
     wait_until(lambda: len(samples(trainer.run_dir)) >= 1)
     first.kill()
     first.wait()
@@ -178,7 +177,7 @@ def test_a_proc_that_cannot_be_read_costs_metrics_and_nothing_else(
     hide = [str(unshare), "-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
     if unshare is None or subprocess.run([*hide, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no mount namespace can be made here")
-    trainer = world.trainer(base_url=url, recording=_EVERY_SECOND)
+    trainer = world.trainer(base_url=url, recording=_OFTEN)
     sidecar = [sys.executable, "-I", "-m", "kiseki.sidecar", str(world.spool)]
     with (world.spool / "sidecar.log").open("ab") as log:
         process = subprocess.Popen([*hide, *sidecar], stderr=log, cwd="/")

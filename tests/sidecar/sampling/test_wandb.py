@@ -57,7 +57,7 @@ def _sampled_by_wandb(folder: Path) -> dict[str, float]:
 def test_every_metric_that_wandb_samples_here_has_its_name_and_size(
     world: Any, samples: Any, tmp_path: Path, wait_until: Wait
 ) -> None:
-    trainer = world.trainer(recording={"system_interval": [1.0, "init"]})
+    trainer = world.trainer(recording={"system_interval": [0.6, "init"]})
     world.sidecar()
     folder = tmp_path / "wandb"
     folder.mkdir()
