@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Frame, Page, expect
 from tests.journeys.world import Home, Server, await_true, homes
 from tests.web.conftest import OpenPage
-from tests.web.test_accessibility import AXE
+from tests.web.stage import axe_complaints
 
 pytestmark = pytest.mark.browser
 
@@ -178,6 +178,12 @@ def test_a_long_text_is_read_piece_by_piece(filed: Server, open_page: OpenPage) 
     expect(page.get_by_text("line 149999")).to_be_visible()
     expect(_content(page).locator(".number").last).to_have_text("150000")
     assert page.locator(".line").count() < 500
+    page.reload()
+    page.get_by_role("button", name="Show the end").click()
+    expect(page.get_by_text("line 149999")).to_be_visible()
+    expect(page.get_by_text("The last 1 MB of 1.69 MB")).to_be_visible()
+    page.get_by_role("button", name="Show the beginning").click()
+    expect(page.get_by_text("line 0", exact=True)).to_be_visible()
 
 
 def test_a_picture_has_its_size_and_a_download_is_the_file(filed: Server, open_page: OpenPage) -> None:
@@ -308,16 +314,8 @@ def test_on_a_narrow_screen_the_preview_is_below(filed: Server, open_page: OpenP
     ],
 )
 def test_axe_finds_nothing(filed: Server, open_page: OpenPage, file: str, theme: Any) -> None:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed: npm ci in web/")
     page = open_page(filed, _address(filed, "files", file), color_scheme=theme)
     page.get_by_role("link", name="Download").wait_for()
-    frame_or_text = page.locator("iframe").or_(_content(page))
-    shown = page.get_by_text("First 512 bytes") if file == "model.bin" else frame_or_text
+    shown = page.get_by_text("First 512 bytes") if file == "model.bin" else _content(page)
     shown.first.wait_for()
-    page.evaluate(AXE.read_text() + "; 0")
-    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    found = page.evaluate("rules => axe.run(document, { runOnly: rules, iframes: false })", rules)
-    assert [
-        f"{each['id']}: {node['html'][:120]}" for each in found["violations"] for node in each["nodes"]
-    ] == []
+    assert axe_complaints(page) == []

@@ -235,3 +235,22 @@ test("a run without files says how they get there", () => {
   expect(document.body.textContent).toContain("appears here by itself");
   void unmount(shown);
 });
+
+test("the end of a file is read from where it begins, and follows a new version", async () => {
+  const asked: string[] = [];
+  vi.stubGlobal("fetch", (_url: string, init: { headers: Record<string, string> }) => {
+    const [, from, to] = /bytes=(\d+)-(\d+)/.exec(init.headers.range!)!;
+    asked.push(`${from}-${to}`);
+    const size = asked.length < 3 ? 3_000_000 : 3_000_100;
+    return Promise.resolve(new Response(new Uint8Array(Number(to) - Number(from) + 1), { headers: { etag: `"${size}"`, "content-range": `bytes ${from}-${to}/${size}` } }));
+  });
+  const file = (size: number): RunFile => ({ path: "a", size, digest: String(size), updated: 0, media_type: "text/plain" });
+  const content = new Content("e", "p", "r", "a");
+  await content.show(file(3_000_000), 1000);
+  await content.turn(true, file(3_000_000));
+  expect([content.start, content.whole]).toEqual([2_000_000, false]);
+  await content.show(file(3_000_100), 1000);
+  expect([content.start, content.size, content.bytes!.length]).toEqual([2_000_100, 3_000_100, 1_000_000]);
+  expect(asked).toEqual(["0-999", "2000000-2999999", "2000100-3000099"]);
+  vi.unstubAllGlobals();
+});

@@ -1,4 +1,4 @@
-/** The beginning of one file, read piece by piece; a new version takes the old one's place once it is here. */
+/** The beginning of one file, read piece by piece, or its end; a new version takes the old one's place once it is here. */
 import { ApiError, getPart, UnreachableError } from "../../api/client";
 import { filePath } from "../../api/endpoints";
 import type { RunFile } from "../../api/types";
@@ -9,11 +9,15 @@ export const PIECE = 1_000_000;
 export class Content {
   /** What is read of the file so far. */
   bytes = $state.raw<Uint8Array | null>(null);
+  /** Where in the file they begin. */
+  start = $state(0);
+  /** Whether the end is read, not the beginning. */
+  atEnd = $state(false);
   /** Length of the version that `bytes` are of. */
   size = $state(0);
   error = $state<string | null>(null);
   loading = $state(false);
-  readonly whole = $derived(this.bytes !== null && this.bytes.length >= this.size);
+  readonly whole = $derived(this.bytes !== null && this.start === 0 && this.bytes.length >= this.size);
 
   #path: string;
   #etag = "";
@@ -25,19 +29,28 @@ export class Content {
     this.#path = filePath(entity, project, id, file);
   }
 
-  /** Read the first bytes of this version, as many as were read of the one before, at least `least`. */
+  /** Go to the end of the file, or back to its beginning. */
+  async turn(atEnd: boolean, file: RunFile): Promise<void> {
+    this.atEnd = atEnd;
+    [this.#etag, this.#goal] = ["", ""];
+    this.bytes = null;
+    await this.show(file, PIECE);
+  }
+
+  /** Read the first bytes of this version, as many as were read of the one before, at least `least`; or the last. */
   async show(file: RunFile, least: number): Promise<void> {
     const etag = `"${file.digest}"`;
-    const wanted = Math.min(file.size, Math.max(least, this.bytes?.length ?? 0));
+    const wanted = Math.min(file.size, this.atEnd ? PIECE : Math.max(least, this.bytes?.length ?? 0));
     if (etag === this.#etag && (this.bytes?.length ?? -1) >= wanted) return;
     const goal = `${etag} ${wanted}`;
+    const from = this.atEnd ? file.size - wanted : 0;
     if (goal === this.#goal) return;
     this.#abort?.abort();
     const abort = (this.#abort = new AbortController());
     this.#goal = goal;
     await this.#reading(abort, async () => {
-      const part = await getPart(this.#path, 0, wanted, abort.signal);
-      [this.bytes, this.size, this.#etag] = [part.bytes, part.size, part.etag];
+      const part = await getPart(this.#path, from, from + wanted, abort.signal);
+      [this.bytes, this.start, this.size, this.#etag] = [part.bytes, from, part.size, part.etag];
     });
     if (this.#goal === goal) this.#goal = "";
   }
@@ -45,7 +58,7 @@ export class Content {
   /** Read the next piece. */
   async more(): Promise<void> {
     const known = this.bytes;
-    if (!known || this.loading || known.length >= this.size) return;
+    if (!known || this.atEnd || this.loading || known.length >= this.size) return;
     const abort = (this.#abort = new AbortController());
     await this.#reading(abort, async () => {
       const part = await getPart(this.#path, known.length, Math.min(this.size, known.length + PIECE), abort.signal);
