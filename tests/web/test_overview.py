@@ -47,8 +47,9 @@ _HUGE = "diff --git a/huge.json b/huge.json\nnew file mode 100644\n--- /dev/null
 _RUN = """
 import pathlib, kiseki
 from kiseki.records.kinds import Environment
+NOTES = "Second *try*\\nsee https://example.org/a <b>x</b>"
 off = {"disable_git": True, "save_code": False, "x_save_requirements": False, "x_disable_stats": True}
-run = kiseki.init(project="detector", id="r1", name="crane", config={"lr": 0.1}, settings=off)
+run = kiseki.init(project="detector", id="r1", name="crane", config={"lr": 0.1}, settings=off, notes=NOTES)
 run.log({"loss": 1.0})
 git = {
     "commit": "3f2b9c1d5e6f708192a3b4c5d6e7f8091a2b3c4d", "base": "aa11bb22cc33dd44ee55ff66007788990011aabb",
@@ -133,6 +134,15 @@ def test_what_the_run_stood_on_is_said_line_by_line(recorded: Stage, open_page: 
         expect(_value(page, name)).to_have_text(text)
     _value(page, "untracked").get_by_text("1 file").click()
     expect(page.get_by_text("notes.md")).to_be_visible()
+
+
+def test_notes_are_markdown_that_cannot_act(recorded: Stage, open_page: OpenPage) -> None:
+    page = open_page(recorded.server, _path(recorded))
+    notes = page.locator("section").filter(has=page.get_by_role("heading", name="Notes"))
+    expect(notes.locator("em")).to_have_text("try")
+    expect(notes).to_contain_text("<b>x</b>")
+    expect(notes.get_by_role("link")).to_have_attribute("href", "https://example.org/a")
+    assert "\n" in notes.locator("p").inner_text()
 
 
 def test_what_applied_is_said_with_who_chose_it(recorded: Stage, open_page: OpenPage) -> None:
