@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
@@ -126,21 +126,26 @@ class Api:
 
     def stream_rows(self, path: str) -> Iterator[dict[str, Any]]:
         """Yield the decoded lines of a JSON lines answer; raises as `request` does, at the first row."""
+        with closing(self.stream_lines(path)) as lines:
+            for line in lines:
+                yield from_json(line)
+
+    def stream_lines(self, path: str) -> Generator[bytes, None, None]:
+        """Yield an answer's lines without their line feeds; raises as `request` does, at the first one."""
         with self._door.transport(own=True) as transport:
             stream = transport.stream("GET", path)
             if stream.status >= 300:
                 raise _error(Reply(stream.status, stream.headers, b"".join(stream.chunks)))
             if not isinstance(transport, AsgiTransport):
-                for line in _lines(stream.chunks):
-                    yield from_json(line)
+                yield from _lines(stream.chunks)
                 return
-            # The local store is owned for one call only: keep the rows, and give it back before the first.
+            # The local store is owned for one call only: keep the lines, and give it back before the first.
             kept = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
             kept.writelines(stream.chunks)
         with kept:
             kept.seek(0)
             for line in kept:
-                yield from_json(line)
+                yield line.removesuffix(b"\n")
 
     @contextmanager
     def open_stream(self, path: str, headers: Mapping[str, str]) -> Iterator[Stream]:

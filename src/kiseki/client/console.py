@@ -45,6 +45,12 @@ class RunConsole:
         ]
         return ConsoleView(page["total"], page["stable"], page["cursor"], page["live"], lines)
 
+    def texts(self, *, ansi: bool) -> Iterator[str]:
+        """The text of every line as it is now, in one request; colours kept where `ansi`."""
+        query = urlencode({"lane": self._lane, "ansi": str(ansi).lower()})
+        for line in self._api.stream_lines(f"{self._address}/text?{query}"):
+            yield line.decode("utf-8", "replace")
+
     def lines(self, first: int = 0) -> Iterator[tuple[int, Line]]:
         """Every line from number `first` on, as it is now; negative: counted from the end."""
         view = self.view(first)
@@ -82,6 +88,8 @@ def follow_lines(
 
 def console_texts(console: RunConsole, *, ansi: bool, follow: bool) -> Iterator[str]:
     """The texts of a run's lines, with their colours where `ansi`."""
-    found = follow_lines(console.view, 0, lambda: time.sleep(console.pause)) if follow else console.lines()
-    for _, line in found:
+    if not follow:
+        yield from console.texts(ansi=ansi)
+        return
+    for _, line in follow_lines(console.view, 0, lambda: time.sleep(console.pause)):
         yield line.text if ansi else without_styles(line.text)

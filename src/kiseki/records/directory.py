@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from .fold import RunFold
 from .kinds import DATA_ROLES, DEFAULT_STREAM, SYSTEM_STREAM, Header, stream_of
+from .lanes import order_lanes
 from .reader import DecodedRow, Reading, read_records
 
 
@@ -71,8 +72,7 @@ def lane_rows(
     headers = {r.header.writer: r.header for r in readings if r.header is not None}
     entries = {r.header.writer: r.entries for r in readings if r.header is not None}
     started_us = min((h.wall_ns // 1000 for h in headers.values() if h.role in DATA_ROLES), default=0)
-    of_stream = {writer: header for writer, header in headers.items() if stream_of(header.role) == stream}
-    for lane in _lanes(of_stream):
+    for lane in order_lanes(h for h in headers.values() if stream_of(h.role) == stream):
         rows: dict[int, dict[str, Any]] = {}
         for header in lane:
             for entry in entries[header.writer]:
@@ -95,22 +95,3 @@ def _readings(directory: Path) -> list[tuple[Path, Reading]]:
     if not paths:
         raise FileNotFoundError(f"{directory} holds no run file (*.kiseki)")
     return [(path, read_records(path.read_bytes())) for path in paths]
-
-
-def _lanes(headers: dict[str, Header]) -> list[list[Header]]:
-    """The writers by lane: the primary lane first, then as they began; in a lane, who resumes comes later."""
-
-    def generation(header: Header) -> int:
-        count, seen = 0, {header.writer}
-        while header.resumes in headers and header.resumes not in seen:
-            seen.add(header.resumes)
-            header = headers[header.resumes]
-            count += 1
-        return count
-
-    lanes: dict[str, list[Header]] = {}
-    for header in headers.values():
-        lanes.setdefault(header.lane, []).append(header)
-    for lane in lanes.values():
-        lane.sort(key=lambda header: (generation(header), header.wall_ns, header.writer))
-    return sorted(lanes.values(), key=lambda lane: (not lane[0].primary, lane[0].wall_ns, lane[0].lane))

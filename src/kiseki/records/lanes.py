@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .kinds import Header
+from .kinds import DATA_ROLES, Header
 
 
 def order_lanes(headers: Iterable[Header]) -> list[list[Header]]:
@@ -24,4 +24,8 @@ def order_lanes(headers: Iterable[Header]) -> list[list[Header]]:
         lanes.setdefault(header.lane, []).append(header)
     for lane in lanes.values():
         lane.sort(key=lambda header: (generation(header), header.wall_ns, header.writer))
-    return sorted(lanes.values(), key=lambda lane: (not lane[0].primary, lane[0].wall_ns, lane[0].lane))
+    # Lanes that never hold rows (a server's edits) come last, so that the others are numbered without gaps.
+    return sorted(
+        lanes.values(),
+        key=lambda lane: (lane[0].role not in DATA_ROLES, not lane[0].primary, lane[0].wall_ns, lane[0].lane),
+    )

@@ -10,11 +10,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from kiseki.records.terminal import Line, Terminal
+from kiseki.store.columns import Block
 from kiseki.store.console import decode_state, feed
 from kiseki.store.source import SourceGone
 from kiseki.store.tails import Tails, Unsealed
 
-HELD = 64
+HELD = 32
 """Writers whose terminals stay in memory; the one that was looked at longest ago goes first."""
 
 
@@ -39,6 +40,14 @@ class _Live:
         self.terminal = terminal
         self.final: list[Line] = []
 
+    def take(self, blocks: Sequence[Block], end: int) -> None:
+        """Take what the blocks bring up to byte `end`."""
+        for block in blocks:
+            if block.end > self.taken:
+                feed(self.terminal, (entry for entry in block.others if entry.offset >= self.taken))
+        self.final += self.terminal.take()
+        self.taken = end
+
 
 class ConsoleTails:
     """The terminals of writers, brought up to date when they are read; a cache, for any thread."""
@@ -57,14 +66,9 @@ class ConsoleTails:
         with live.lock:
             if live.taken < asked.end:
                 try:
-                    blocks = self._tails.read(connection, asked)
+                    live.take(self._tails.read(connection, asked), asked.end)
                 except SourceGone:
-                    blocks = []
-                for block in blocks:
-                    if block.end > live.taken:
-                        feed(live.terminal, (e for e in block.others if e.offset >= live.taken))
-                live.final += live.terminal.take()
-                live.taken = asked.end
+                    pass
             final = len(live.final)
             screen = live.terminal.screen()
             return ConsoleTail([*live.final, *screen], final, final + live.terminal.cursor)

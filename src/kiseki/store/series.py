@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, bindparam, select
 
-from kiseki.records.kinds import DATA_ROLES, DEFAULT_STREAM, SYSTEM_STREAM, Header, stream_of
+from kiseki.records.kinds import DEFAULT_STREAM, SYSTEM_STREAM, Header, stream_of
+from kiseki.records.lanes import order_lanes
 from kiseki.store.chunks import REST, STEP, TIME, SealedSegment, unseal
 from kiseki.store.columns import Block, Column, Ints, Values, join
 from kiseki.store.source import SourceGone
@@ -174,29 +175,14 @@ def _tail(store: Store, connection: Connection, writer: Any) -> list[Block]:
 
 def _lanes(found: Sequence[Any], stream: str) -> list[tuple[Lane, list[Any]]]:
     """The lanes in order, each with its writers in the order in which the later one wins."""
-    headers = {writer.writer: decode_header(writer.header) for writer in found}
-
-    def generation(header: Header) -> int:
-        count, seen = 0, {header.writer}
-        while (before := header.resumes) in headers and before is not None and before not in seen:
-            seen.add(before)
-            header = headers[before]
-            count += 1
-        return count
-
-    lanes: dict[str, list[Any]] = {}
-    for writer in sorted(
-        found, key=lambda w: (generation(headers[w.writer]), headers[w.writer].wall_ns, w.writer)
-    ):
-        lanes.setdefault(writer.lane, []).append(writer)
-    firsts = {lane: headers[members[0].writer] for lane, members in lanes.items()}
-    # Lanes that never hold rows (a server's edits) come last, so that the others are numbered without gaps.
-    ordered = sorted(
-        firsts.items(), key=lambda x: (x[1].role not in DATA_ROLES, not x[1].primary, x[1].wall_ns, x[0])
-    )
+    rows = {writer.writer: writer for writer in found}
+    ordered = order_lanes(decode_header(writer.header) for writer in found)
     return [
-        (Lane(number, _label(first, stream), lane), lanes[lane])
-        for number, (lane, first) in enumerate(ordered)
+        (
+            Lane(number, _label(headers[0], stream), headers[0].lane),
+            [rows[header.writer] for header in headers],
+        )
+        for number, headers in enumerate(ordered)
     ]
 
 
