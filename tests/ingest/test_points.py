@@ -15,8 +15,18 @@ from hypothesis import strategies as st
 
 from kiseki.ingest import Ingest
 from kiseki.records import writer as record_writer
-from kiseki.records.directory import history, read_run
-from kiseki.records.kinds import Clock, Config, Edit, State, Summary
+from kiseki.records.directory import lane_rows, read_run
+from kiseki.records.kinds import (
+    DEFAULT_STREAM,
+    SYSTEM_STREAM,
+    Clock,
+    Config,
+    Edit,
+    Environment,
+    State,
+    Summary,
+)
+from kiseki.records.numbers import from_json
 from kiseki.store import Store, open_store
 from kiseki.store import chunks as chunk_rows
 from kiseki.store.series import numeric, read_points
@@ -49,6 +59,8 @@ def plans(draw: st.DrawFn) -> dict[str, Any]:
     """A run of up to four writers: a primary lane that is resumed, a fork, and a sidecar."""
     return {
         "rows": draw(st.lists(WRITER, min_size=1, max_size=3)),
+        # The same keys as the training's: they must never meet.
+        "measured": draw(WRITER),
         "ends": draw(st.lists(st.booleans(), min_size=3, max_size=3)),
         "sizes": draw(st.lists(st.integers(1, 900), max_size=12)),
         "order": draw(st.randoms(use_true_random=False)),
@@ -78,7 +90,10 @@ def write_run(directory: RunDirectory, plan: dict[str, Any]) -> None:
         if ends:
             writer.append(State(writer.now(), "finished", 0))
         writer.close()
-    sidecar = directory.writer(header(9, role="sidecar", primary=False))
+    sidecar = directory.writer(header(9, role="sidecar", primary=False, label="box"))
+    sidecar.append(Environment(sidecar.now(), {"cpu": {"count": 2}}))
+    for step, row in plan["measured"]:
+        sidecar.log_row(row, step)
     sidecar.append(State(sidecar.now(), "crashed", None, "gone", first.writer))
     sidecar.append(State(sidecar.now(), "finished", 0))
     sidecar.close()
@@ -106,21 +121,27 @@ def send_mixed(ingest: Ingest, directory: RunDirectory, plan: dict[str, Any], *,
             ingest.seal_ended().result(30)
 
 
-def expected_points(directory: RunDirectory) -> dict[tuple[str, str], list[tuple[int, Any]]]:
+def expected_points(
+    directory: RunDirectory, stream: str = DEFAULT_STREAM
+) -> dict[tuple[str, str], list[tuple[int, Any]]]:
     """(metric, lane) → points, by the oracle."""
     found: dict[tuple[str, str], list[tuple[int, Any]]] = {}
-    for row in history(directory.path):
-        for key, value in row.items():
-            if key not in ("_step", "_runtime", "_timestamp", "_lane"):
-                found.setdefault((key, row.get("_lane", "")), []).append((row["_step"], value))
+    for head, rows in lane_rows(directory.path, stream):
+        label = "" if head.primary else head.label
+        for step, row in sorted(rows.items()):
+            for key, value in row.items():
+                if key not in ("_runtime", "_timestamp"):
+                    found.setdefault((key, label), []).append((step, value))
     return found
 
 
-def points_of(store: Store, keys: list[str] | None = None) -> dict[tuple[str, str], list[tuple[int, Any]]]:
+def points_of(
+    store: Store, keys: list[str] | None = None, stream: str = DEFAULT_STREAM
+) -> dict[tuple[str, str], list[tuple[int, Any]]]:
     """The same from the store."""
     with store.read() as connection:
         pk = connection.execute(runs.select()).one().id
-        found = read_points(store, connection, pk, keys)
+        found = read_points(store, connection, pk, keys, stream=stream)
     return {
         (key, lane.label): list(
             zip(
@@ -161,6 +182,7 @@ def test_points_equal_the_files_and_a_rebuild_changes_nothing(plan: dict[str, An
         directory = RunDirectory(Path(folder) / "run")
         write_run(directory, plan)
         expected = expected_points(directory)
+        measured = expected_points(directory, SYSTEM_STREAM)
         tables = []
         for number, reverse in itertools.product((1,), (False, True)):
             store = open_store(f"sqlite:///{folder}/{number}{reverse}/store.db", reserve_bytes=0)
@@ -168,11 +190,16 @@ def test_points_equal_the_files_and_a_rebuild_changes_nothing(plan: dict[str, An
             try:
                 send_mixed(ingest, directory, plan, reverse=reverse)
                 assert_same_points(points_of(store), expected)
+                assert_same_points(points_of(store, stream=SYSTEM_STREAM), measured)
                 ingest.seal_ended().result(30)
                 assert_same_points(points_of(store), expected)
+                assert_same_points(points_of(store, stream=SYSTEM_STREAM), measured)
                 for name in {key for key, _ in expected}:
                     one = {found: points for found, points in expected.items() if found[0] == name}
                     assert_same_points(points_of(store, [name]), one)
+                for name in {key for key, _ in measured}:
+                    one = {found: points for found, points in measured.items() if found[0] == name}
+                    assert_same_points(points_of(store, [name], SYSTEM_STREAM), one)
                 before = derived_rows(store)
                 assert ingest.rebuild().result(30)
                 assert derived_rows(store) == before
@@ -187,6 +214,7 @@ def test_points_equal_the_files_and_a_rebuild_changes_nothing(plan: dict[str, An
         assert run["state"] == fold.state
         assert run["rows"] == fold.rows
         assert run["last_step"] == fold.last_step
+        assert from_json(run["environment"]) == fold.environment
 
 
 def test_a_range_of_steps(run_directory: RunDirectory, store: Store, ingest: Ingest) -> None:
