@@ -17,6 +17,8 @@ from tests.journeys.browser import CHROMIUM
 from tests.journeys.world import Home, Server, await_true
 from tests.web.stage import launch
 
+from kiseki.records.directory import read_run
+
 _TALKING = """
 import json, sys
 import kiseki
@@ -160,3 +162,25 @@ def test_a_projects_choices_are_obeyed_and_inits_are_stronger(
             for line in lines:
                 expect(shown).to_contain_text(line)
         browser.close()
+
+
+def test_runs_without_a_server_obey_what_the_users_own_says_also_while_it_is_down(laptop: Home) -> None:
+    server = laptop.server()
+    _choose(server, "mei", console=False, requirements=False)
+    kept = laptop.folder / "data/kiseki/policies/local.json"
+    server.kill()
+    kept.unlink()
+    server.start()  # It says again what applies here.
+    await_true(kept.exists, what="the policy of the user's own server")
+    server.stop()
+    script = "run = kiseki.init(entity='mei', project='quiet', id='r1'); print('hu' + 'sh'); run.finish()"
+    assert laptop.python(f"import kiseki; {script}").stdout == "hush\n"
+    assert b"hush" not in b"".join(path.read_bytes() for path in laptop.run_folder("r1").glob("*.kiseki"))
+
+    def told() -> Any:
+        return read_run(laptop.run_folder("r1")).fold.environment.get("recording")
+
+    choices = await_true(told, what="what applied, in the run's own directory")
+    assert choices["console"] == {"value": False, "source": "project"}
+    assert choices["requirements"] == {"value": False, "source": "project"}
+    assert choices["git"] == {"value": True, "source": "default"}
