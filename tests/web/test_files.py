@@ -150,24 +150,34 @@ def test_the_tree_is_walked_and_opened_by_keyboard(filed: Server, open_page: Ope
     expect(page.get_by_text("No path holds “nowhere”.")).to_be_visible()
 
 
-@pytest.mark.parametrize(
-    ("file", "words"),
-    [
-        ("log/train.log", ["line 0", "The first 1 MB of 1.69 MB"]),
-        ("data/table.csv", ["epoch", "0.143", "a, 1", "First 5,000 rows"]),
-        ("model.bin", ["2,048 bytes", "00000010", "First 512 bytes", "application/octet-stream"]),
-        ("empty.txt", ["The file is empty."]),
-        ("日本語/100% #1?.txt", ["a name of every kind"]),
-        ("media/broken.png", ["This file cannot be shown"]),
-        ("nothing/here.txt", ["There is no file nothing/here.txt here"]),
-    ],
-)
-def test_each_file_is_shown_in_the_way_that_fits_it(
-    filed: Server, open_page: OpenPage, file: str, words: list[str]
-) -> None:
-    page = open_page(filed, _address(filed, "files", file))
-    for word in words:
-        expect(page.get_by_text(word).first).to_be_visible()
+def test_each_file_is_shown_in_the_way_that_fits_it(filed: Server, open_page: OpenPage) -> None:
+    page = open_page(filed)
+    for file, words in {
+        "log/train.log": ["line 0", "The first 1 MB of 1.69 MB"],
+        "data/table.csv": ["epoch", "0.143", "a, 1", "First 5,000 rows"],
+        "model.bin": ["2,048 bytes", "00000010", "First 512 bytes", "application/octet-stream"],
+        "empty.txt": ["The file is empty."],
+        "日本語/100% #1?.txt": ["a name of every kind"],
+        "media/broken.png": ["This file cannot be shown"],
+        "nothing/here.txt": ["There is no file nothing/here.txt here"],
+    }.items():
+        page.goto(filed.url + _address(filed, "files", file))
+        for word in words:
+            expect(page.get_by_text(word).first).to_be_visible()
+
+
+def test_a_file_whose_content_never_came_says_how_it_can(home: Home, open_page: OpenPage) -> None:
+    server = home.server()
+    subprocess.run(
+        [sys.executable, "-c", "import kiseki, pathlib; run = kiseki.init(project='pedestrians', id='lost');"
+         "pathlib.Path(run.dir, 'lost.txt').write_text('x'); run.finish()"],
+        cwd=home.work, env=home.env, check=True, timeout=90,
+    )  # fmt: skip
+    await_true(lambda: "lost.txt" in _files(server, "lost"), seconds=60, what="the file on the server")
+    (home.run_folder("lost") / "files/lost.txt").unlink()
+    page = open_page(server, _address(server, "lost", "lost.txt"))
+    expect(page.get_by_text("kiseki sync")).to_be_visible()
+    expect(page.get_by_role("treeitem", name="lost.txt")).to_contain_text("not here")
 
 
 def test_a_long_text_is_read_piece_by_piece(filed: Server, open_page: OpenPage) -> None:

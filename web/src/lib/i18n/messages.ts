@@ -133,6 +133,15 @@ export const messages = {
     en: "First {n} {n|row|rows}; the whole table is in the download.",
     ja: "先頭 {n} 行を表示しています。全体はダウンロードできます。",
   },
+  "files.lacking": { en: "not here", ja: "未着" },
+  "files.lackingGone": {
+    en: "The run's directory is gone, and the content of this file with it.",
+    ja: "実行のディレクトリがなくなり、このファイルの内容も失われました。",
+  },
+  "files.lackingHow": {
+    en: "Recorded by the run, which has ended; its content did not arrive. `kiseki sync` on the run's machine sends it.",
+    ja: "終了した実行が記録したファイルですが、内容は届いていません。実行したマシンで `kiseki sync` を使うと送信されます。",
+  },
   "files.missing": { en: "There is no file {name} here", ja: "ファイル {name} はありません" },
   "files.missingHow": { en: "It was removed, or has not reached this server yet.", ja: "削除されたか、まだこのサーバーに届いていません。" },
   "files.more": { en: "Load {size} more", ja: "さらに {size} を読み込む" },
