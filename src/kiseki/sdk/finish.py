@@ -107,6 +107,9 @@ def await_records(progress: Path, bound: float, ensure_sidecar: Callable[[], Non
             upload = read_upload(progress)
             if upload is not None and (upload.closed or upload.state == "stopped"):
                 return
+            # A sidecar that is through with the run removes the pointer, and its word of it when it leaves.
+            if upload is None and not progress.with_suffix(".json").exists():
+                return
             time.sleep(_LOOK_S)
     except KeyboardInterrupt:
         return
