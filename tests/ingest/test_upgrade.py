@@ -58,6 +58,7 @@ def test_an_old_store_keeps_its_data_and_is_made_anew(old_store: Store, wait_unt
         "last_step",
         "tags",
         "ended_us",
+        "updated_us",
     ):
         assert getattr(after["abc"], name) == getattr(before["abc"], name), name
     assert after["abc"].fold_facts is not None

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, insert, select
 
 from kiseki.client.protocol import CONFLICT, MALFORMED, TAKEN, Answer, Part
-from kiseki.ingest.state import RunState, RunStates, WriterState, create_run, create_writer
+from kiseki.ingest.state import RunState, RunStates, WriterState, create_run, create_writer, now_us
 from kiseki.records.framing import Damaged, Incomplete, split_frames
 from kiseki.records.kinds import Header
 from kiseki.records.reader import read_header
@@ -144,6 +144,7 @@ def _put(
             ],
         )
     writer.offset, writer.crc = offset + len(part.data), end_crc
+    state.updated_us = now_us()
     if state.fold.writer_state(part.writer) is not None:
         writer.ended = True
     for other in state.writers.values():

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Update, bindparam, delete, update
 
 from kiseki.ingest.files import write_files
-from kiseki.ingest.state import RunState, now_us
+from kiseki.ingest.state import RunState
 from kiseki.ingest.values import Value, leaves
 from kiseki.store.tables import DERIVED_VERSION, metrics, run_values, runs, writers
 from kiseki.store.upsert import upsert
@@ -136,7 +136,7 @@ def run_row(state: RunState) -> dict[str, Any]:
         "created_us": first_us if started_us is None else started_us,
         "started_us": started_us,
         "ended_us": fold.ended_us,
-        "updated_us": now_us(),
+        "updated_us": state.updated_us,
         "host": face.host if face is not None else None,
         "user": face.user if face is not None else None,
         "summary": fold.summary,

@@ -67,7 +67,7 @@ class Rebuild:
             self.made.touch(writer)
         made_run = self.made
         made_run.at, made_run.shown, made_run.source_gone = live.at, live.shown, live.source_gone
-        made_run.values = live.values
+        made_run.values, made_run.updated_us = live.values, live.updated_us
         connection.execute(delete(metrics).where(metrics.c.run_pk == live.pk))
         made_run.mark_all_metrics()
         forget_files(connection, live.pk)

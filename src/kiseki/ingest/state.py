@@ -87,6 +87,8 @@ class RunState:
         self.written_facts: int | None = None
         """The fold's `facts_revision` that the row holds; None where that is not known."""
         self.at = 0
+        self.updated_us = 0
+        """When bytes of the run were taken last."""
         self.shown = "running"
         self.source_gone = False
         self.dirty = False
@@ -191,6 +193,7 @@ def create_run(connection: Connection, header: Header) -> RunState:
         .returning(runs.c.id)
     ).scalar_one()
     state = RunState(pk, project_pk, header.entity, header.project, header.run_id, header.run_uid)
+    state.updated_us = now
     state.dirty = True
     return state
 
@@ -238,6 +241,7 @@ def _load(connection: Connection, uid: str) -> RunState | None:
 
     state = RunState(row.id, row.project_id, row.entity, row.project, row.run_id, uid)
     state.at, state.shown, state.source_gone = row.at, row.shown_state, row.source_gone
+    state.updated_us = row.updated_us
     query = select(writers, liveness.c.dead_us).outerjoin(liveness, liveness.c.writer_pk == writers.c.id)
     for found in connection.execute(query.where(writers.c.run_pk == row.id)):
         state.writers[found.writer] = WriterState(
