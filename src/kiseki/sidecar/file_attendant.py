@@ -85,6 +85,8 @@ class FileAttendant:
         to, sure = _server_of(run)
         share = SHARE / max(1, len(self._runs))
         files.look(self._now, ended=run.ended, to=to, sure=sure, share=share)
+        if files.expects_work:
+            self._work.prepare(self._now)
         size = files.bytes_left if run.ended else 0  # Nobody asks before, and it is a sum over all.
         run.files_left = FilesLeft(files.left, size, files.through, files.error)
 

@@ -46,6 +46,12 @@ class FileWork:
         if self._errand is not None:
             self._errand.send(order)
 
+    def prepare(self, now: float) -> None:
+        """Have a worker ready for orders that come soon: the end of a short training waits for its start."""
+        if self._errand is None and now >= self._start_at:
+            self._busy_at = now
+            self._start(now)
+
     def forget(self, take: Take) -> None:
         """Call `take` no more; what the worker does of it is done in vain."""
         for number in [number for number, (_, whose) in self._orders.items() if whose == take]:

@@ -126,6 +126,11 @@ class FileScan:
             return Changes([], [])
         return Changes(self._rested(now, ended), removed)
 
+    @property
+    def restless(self) -> bool:
+        """Whether there are files that will be returned once they rest."""
+        return bool(self._restless)
+
     def again(self, path: str, now: float) -> None:
         """Take a file anew, once it rests: its version changed while it was read."""
         entry = self._entries.get(path)

@@ -81,6 +81,7 @@ class RunFiles:
         self._tries: dict[str, int] = {}
         self._failed: set[str] = set()
         self._ordered = 0
+        self._ordered_once = False
         self._copies_made = 0
         self._to: str | None = None
         self._ended = False
@@ -161,6 +162,11 @@ class RunFiles:
             self._unsettled = False
             self._take_changes()
 
+    @property
+    def expects_work(self) -> bool:
+        """Whether the first files are seen, and will have to be read soon."""
+        return self._scan.restless and not self._ordered_once
+
     def look_once_more(self) -> None:
         """Have the next look walk again, though the run has ended."""
         self._unsettled = True
@@ -223,6 +229,7 @@ class RunFiles:
                 self._copies_made += 1
                 order["copy_to"] = hash.copy = str(self._copies / f"{os.getpid()}-{self._copies_made}")
             self._ordered += 1
+            self._ordered_once = True
             self._work.order(order, self._take_hash)
         while self._to_send and self._ordered < _AT_ONCE and sure:
             size, digest = heapq.heappop(self._to_send)
