@@ -81,7 +81,10 @@ def test_a_run_whose_files_are_gone_can_still_be_changed(
     ingest = Ingest(old_store)
     before = run_rows(old_store)["gone"]
     # Another writer of that run, sent from elsewhere: config and environment of the old fold are still there.
-    writer = run_directory.writer(header(40, uid=before.uid, run_id="gone", role="sidecar", primary=False))
+    later = header(
+        40, uid=before.uid, run_id="gone", role="sidecar", primary=False, wall_ns=1_700_000_060 * 10**9
+    )
+    writer = run_directory.writer(later)
     writer.append(State(writer.now(), "failed", 3, "it was another way", "w000000000000011"))
     writer.close()
     send_directory(ingest, run_directory)
