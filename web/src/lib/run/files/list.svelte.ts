@@ -1,9 +1,11 @@
-/** A run's files as they are now: read again when the run changes, at most every two seconds. */
+/** A run's files as they are now: read again when the run changes, at most every two seconds, a long list less often. */
 import { ApiError, UnreachableError } from "../../api/client";
 import { listFiles } from "../../api/endpoints";
 import type { PendingFile, RunFile } from "../../api/types";
 
 const EVERY_MS = 2000;
+/** Of the time, at most this share is spent reading. */
+const SHARE = 0.1;
 
 /** A file in the tree: `file` null where only its announcement is here, `pending` where a newer version comes. */
 export interface ListedFile {
@@ -21,6 +23,7 @@ export class FileList {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #abort = new AbortController();
   #readAt = -Infinity;
+  #every = EVERY_MS;
   #reading = false;
   #again = false;
 
@@ -30,7 +33,7 @@ export class FileList {
 
   /** The run changed: what is shown may be old. */
   touch(): void {
-    this.#timer ??= setTimeout(() => void this.read(), Math.max(0, this.#readAt + EVERY_MS - performance.now()));
+    this.#timer ??= setTimeout(() => void this.read(), Math.max(0, this.#readAt + this.#every - performance.now()));
   }
 
   async read(): Promise<void> {
@@ -46,6 +49,7 @@ export class FileList {
       const { files, pending } = await listFiles(...this.#place, this.#abort.signal);
       this.files = merged(files, pending);
       this.error = null;
+      this.#every = Math.max(EVERY_MS, (performance.now() - this.#readAt) / SHARE);
     } catch (failure) {
       if (this.#abort.signal.aborted || failure instanceof UnreachableError) return;
       if (!(failure instanceof ApiError)) throw failure;
