@@ -107,3 +107,16 @@ def test_an_answer_that_comes_after_the_last_run_wakes_nobody(tmp_path: Path) ->
     poll = select.poll()
     sampler.register(poll)
     assert poll.poll(0) == []
+
+
+def test_an_interval_that_changes_takes_effect_at_once(tmp_path: Path, wait_until: Wait) -> None:
+    source, run, interval = _Source({"a": 1.0}), RunFollow(tmp_path), 0.0
+    sampler = Sampler(lambda run: interval, lambda wake: [Guard("test", [lambda: source], wake)])
+    sampler.attend(run, 100.0)
+    assert sampler.next_turn() == float("inf")
+    interval = 5.0
+    sampler.attend(run, 101.0)
+    assert sampler.next_turn() == 105.0
+    interval = 0.0
+    sampler.attend(run, 102.0)
+    assert sampler.next_turn() == float("inf")
