@@ -83,6 +83,14 @@ def test_a_folder_that_git_does_not_have_and_missing_data_are_said(tree: Path) -
     assert command.shortfalls == (f"it was started in out, which git does not have; it starts in {tree}",)
 
 
+def test_the_python_path_leads_into_the_work_tree(tree: Path) -> None:
+    old = tree.parent / "old"
+    command = _command(tree, "train.py", pythonpath=f"..:lib:{old}/src:/elsewhere")
+    assert command.variables == {"PYTHONPATH": f"{tree}:{tree}/exp/lib:{tree}/src:/elsewhere"}
+    outside = _recorded(command=["python", "t.py"], cwd="/old", pythonpath=".")
+    assert make_command(outside, tree, None, "exp/train.py").variables == {"PYTHONPATH": str(tree)}
+
+
 def test_masked_values_are_named_by_their_arguments(tree: Path) -> None:
     command = _command(tree, "train.py", "--api-key", "***", "db.password=***", "https://***@h/x")
     assert command.masked == ("--api-key", "db.password", "https://***@h/x")

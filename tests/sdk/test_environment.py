@@ -30,12 +30,14 @@ def test_launchers_are_recognised_and_their_secrets_masked() -> None:
             "OMPI_COMM_WORLD_RANK": "3",
             "KUBERNETES_SERVICE_HOST": "10.0.0.1",
             "HOSTNAME": "train-0",
+            "PYTHONPATH": "src:lib",
             "POD_NAMESPACE": "vision",
         }
     )
     assert found["slurm"]["job_id"] == "7" and found["slurm"]["ntasks"] == "4"
     assert found["slurm"]["jwt_token"] == "***" and len(found["slurm"]["job_nodelist"]) == 1000
     assert found["torchrun"] == {"rank": "3", "local_rank": "1", "world_size": "8"}
+    assert found["pythonpath"] == "src:lib"
     assert found["mpi"] == {"ompi_comm_world_rank": "3"}
     assert found["kubernetes"] == {"pod": "train-0", "namespace": "vision"}
     assert describe_environment({"RANK": "A", "SLURM_CPUS": "1"}).keys() == describe_environment({}).keys()

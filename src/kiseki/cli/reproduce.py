@@ -77,7 +77,7 @@ def _start(made: Reproduction, *, quiet: bool) -> int:
         raise click.ClickException(
             f"--run cannot: the value of {names} was masked; run the printed line with it"
         )
-    variables = dict(os.environ)
+    variables = {**os.environ, **made.command.variables}
     if made.environment is not None:
         variables["VIRTUAL_ENV"] = made.environment.folder
         folder = os.path.dirname(made.command.argv[0])
@@ -118,7 +118,8 @@ def _print(recorded: Recorded, made: Reproduction) -> None:
         click.echo(f"  - {line}")
     click.echo("to run it:")
     click.echo(f"  cd {shlex.quote(made.command.cwd)}")
-    click.echo(f"  {shlex.join(made.command.argv)}")
+    variables = "".join(f"{name}={shlex.quote(value)} " for name, value in made.command.variables.items())
+    click.echo(f"  {variables}{shlex.join(made.command.argv)}")
 
 
 def _document(made: Reproduction, exit_code: int | None) -> dict[str, object]:

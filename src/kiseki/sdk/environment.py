@@ -60,6 +60,7 @@ def describe_environment(environ: Mapping[str, str] | None = None) -> dict[str, 
     }
     more: dict[str, Callable[[Mapping[str, str]], Any]] = {
         "notebook": notebook_name,
+        "pythonpath": _python_path,
         "slurm": _slurm,
         "kubernetes": _kubernetes,
         "torchrun": _torchrun,
@@ -76,6 +77,11 @@ def _program() -> str:
     """The entry script, absolute where it is a file; as it was given (`-c`, a module) where it is none."""
     script = sys.argv[0] if sys.argv else ""
     return os.path.abspath(script) if script and os.path.isfile(script) else script
+
+
+def _python_path(environ: Mapping[str, str]) -> str:
+    """`PYTHONPATH`, without which many a script does not find its own modules."""
+    return environ.get("PYTHONPATH", "")[: 10 * _MAX_VALUE]
 
 
 def _slurm(environ: Mapping[str, str]) -> dict[str, str]:

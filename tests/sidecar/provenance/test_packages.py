@@ -139,3 +139,11 @@ def test_what_is_no_script_of_the_user_is_not_kept(tmp_path: Path, gather: Gathe
         os.path.join(sys.prefix, "bin", "pytest"),
     ):
         assert "code_file" not in gather(tmp_path, program).told
+
+
+def test_code_below_the_prefix_of_a_systems_python_is_the_users_own(tmp_path: Path, gather: Gather) -> None:
+    for name in ("src/app/t.py", "lib/python3/dist-packages/x/t.py", "bin/t", "lib/python3.11/t.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1\n")
+        told = gather(tmp_path, tmp_path / name, prefix=str(tmp_path)).told
+        assert told.get("code_file") == ("code/src/app/t.py" if name.startswith("src") else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -17,6 +18,8 @@ class Command(Struct, frozen=True):
 
     argv: tuple[str, ...]
     cwd: str
+    variables: Mapping[str, str] = {}
+    """Environment variables that it needs."""
     masked: tuple[str, ...] = ()
     """Names of the arguments whose values were masked when they were recorded."""
     shortfalls: tuple[str, ...] = ()
@@ -37,7 +40,8 @@ def make_command(recorded: Recorded, into: Path, venv: Path | None, entry: str |
         cwd = into
     if entry is not None and entry.endswith("_session_history.ipynb"):
         shortfalls.append("it was a notebook: the command runs its cells in the order in which they were run")
-        return Command((python, "-m", "IPython", str(into / entry)), str(cwd), (), tuple(shortfalls))
+        argv = (python, "-m", "IPython", str(into / entry))
+        return Command(argv, str(cwd), _variables(recorded, into), shortfalls=tuple(shortfalls))
     recorded_argv = recorded.texts("command")
     if not recorded_argv:
         raise ValueError(f"run {recorded.id}: no command is recorded")
@@ -49,7 +53,22 @@ def make_command(recorded: Recorded, into: Path, venv: Path | None, entry: str |
     masked = _masked(arguments)
     missing = _missing_files(arguments, script, recorded.text("cwd"), cwd)
     shortfalls += [f"{name} is not in the work tree: link or copy it there" for name in missing]
-    return Command((python, *arguments), str(cwd), tuple(masked), tuple(shortfalls))
+    variables = _variables(recorded, into)
+    return Command((python, *arguments), str(cwd), variables, tuple(masked), tuple(shortfalls))
+
+
+def _variables(recorded: Recorded, into: Path) -> dict[str, str]:
+    """`PYTHONPATH` where it was set, its folders of the repository replaced by those of the work tree."""
+    path, root, old = recorded.text("pythonpath"), recorded.text("git", "root"), recorded.text("cwd")
+    if not path:
+        return {}
+    folders = []
+    for entry in path.split(os.pathsep):
+        absolute = os.path.normpath(os.path.join(old, entry))
+        relative = os.path.relpath(absolute, root or old) if old else os.pardir
+        outside = relative.split(os.sep)[0] == os.pardir
+        folders.append(entry if outside else os.path.normpath(into / relative))
+    return {"PYTHONPATH": os.pathsep.join(folders)}
 
 
 def _moved(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,17 @@ def save_entry(program: str, root: str, cwd: str, files: Path) -> tuple[str | No
     except OSError as error:
         return None, f"{program} was not saved: {error.strerror or error}"
     return f"code/{Path(relative).as_posix()}", ""
+
+
+def is_installed(program: str, prefixes: Iterable[str]) -> bool:
+    """Whether a script belongs to an installed program, as pytest's or a notebook kernel's does.
+
+    A prefix alone does not tell: a system's Python has `/usr`, and images keep the user's code in `/usr/src`.
+    """
+    if not {"site-packages", "dist-packages"}.isdisjoint(Path(program).parts):
+        return True
+    places = ("bin/", "Scripts/", "lib/python", "lib64/python")
+    return program.startswith(tuple(os.path.join(prefix, place) for prefix in prefixes for place in places))
 
 
 def _place(program: str, folder: str) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from kiseki.sidecar.provenance.entry import save_entry
+from kiseki.sidecar.provenance.entry import is_installed, save_entry
 from kiseki.sidecar.provenance.git import Git, GitUnavailable
 from kiseki.sidecar.provenance.locks import copy_locks, find_locks
 from kiseki.sidecar.provenance.packages import (
@@ -50,9 +50,8 @@ class _Gathering:
         self._say = say
         self._files = Path(request["run_dir"], "files")
         self._cwd: str = request["cwd"]
-        self._program: str = request["program"]
-        if self._program.startswith((request["prefix"] + os.sep, sys.base_prefix + os.sep)):
-            self._program = ""  # an installed program's, of pytest or a notebook's kernel
+        program: str = request["program"]
+        self._program = "" if is_installed(program, (request["prefix"], sys.base_prefix)) else program
         self._git = Git(self._cwd or "/", time.monotonic() + request.get("seconds", TOTAL_SECONDS), scratch)
         self._repository: Repository | None = None
         self._notes: list[str] = []

@@ -7,6 +7,7 @@ import select
 import shutil
 import subprocess
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -89,8 +90,8 @@ class Git:
         Raises OSError where it cannot be copied.
         """
         index = Path(self.folder, self.ask("rev-parse", "--git-path", "index").text)
-        copy = self._scratch / f"index-{len(os.listdir(self._scratch))}"
-        if index.is_file():
+        copy = self._scratch / f"index-{zlib.crc32(os.fsencode(os.path.realpath(index))):08x}"
+        if index.is_file() and not copy.exists():
             # With its times: what changed within the second of the index's own is looked at by content.
             shutil.copy2(index, copy)
         return Git(self.folder, self._deadline, self._scratch, str(copy))

@@ -99,14 +99,7 @@ def look_at(git: Git, root: str) -> Repository:
     base, ahead, holder = _published(git, commit, list(remotes), notes)
     remote = next((name for name in (holder, upstream, "origin", *remotes) if name in remotes), None)
     untracked = _untracked(git, notes)
-    dirty = None
-    if commit is not None:
-        changed = git.on_a_copy_of_the_index().ask(
-            "diff", "--quiet", "-O/dev/null", "--no-ext-diff", "--no-textconv", "HEAD", seconds=_SLOW_S
-        )
-        dirty = {0: False, 1: True}.get(changed.status if changed.status is not None else -1)
-        if dirty is None:
-            notes.append(_plain(changed.why))
+    dirty = _dirty(git, notes) if commit is not None else None
     return Repository(
         root=root,
         commit=commit,
@@ -119,6 +112,20 @@ def look_at(git: Git, root: str) -> Repository:
         submodules=tuple(_submodules(git, root)),
         notes=tuple(notes),
     )
+
+
+def _dirty(git: Git, notes: list[str]) -> bool | None:
+    """Whether tracked files differ from HEAD; None, with a note, where that cannot be found out."""
+    form = ("--quiet", "-O/dev/null", "--no-ext-diff", "--no-textconv")
+    try:
+        changed = git.on_a_copy_of_the_index().ask("diff", *form, "HEAD", seconds=_SLOW_S)
+    except OSError as error:
+        notes.append(f"changes are not known: {error.strerror or error}")
+        return None
+    if changed.status in (0, 1):
+        return changed.status == 1
+    notes.append(_plain(changed.why))
+    return None
 
 
 def _remotes(git: Git, branch: str) -> tuple[dict[str, str], str | None]:
