@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Page, expect
 from tests.journeys.world import Home, Server, await_true, homes
-from tests.server.recorded import APPEND_HEADERS, START_NS, RunFile, answers
+from tests.server.recorded import APPEND_HEADERS, START_NS, RunFile, answers, record_run
 from tests.server.sampled import record_samples, record_timed
 from tests.web.conftest import OpenPage
 from tests.web.stage import await_drawn, axe_complaints, drawn_to, panel, point_in
@@ -74,11 +74,13 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, S
     one = record_timed(folder / "one", rows, run_id="one", state="finished")
     two = record_timed(folder / "two", rows, run_id="two", state="finished")
     none = record_timed(folder / "none", rows[:3], run_id="none", state="finished")
+    choice = {"recording": {"system_interval": {"value": 0, "source": "project"}}}
+    off = record_run(folder / "off", "off", [(0, {"loss": 1.0})], environment=choice)
     samples = [(10.0 * n, sample(n)) for n in range(100)]
     with homes(folder, "home") as (home,):
         server = home.server()
         send(server, one.part(), record_samples(folder / "one", one.uid, samples, run_id="one").part())
-        send(server, two.part(), none.part())
+        send(server, two.part(), none.part(), off.part())
         for number in (1, 2):
             beside = record_samples(
                 folder / "two",
@@ -176,12 +178,12 @@ def test_it_fits_a_phone_and_speaks_japanese(measured: tuple[Home, Server], open
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_nothing_measured_is_said_in_words(
-    measured: tuple[Home, Server], open_page: OpenPage, tmp_path: Path
-) -> None:
+def test_nothing_measured_is_said_in_words(measured: tuple[Home, Server], open_page: OpenPage) -> None:
     page = open_page(measured[1], PAGE.format("none"))
     expect(page.get_by_text("Nothing was measured beside this run")).to_be_visible()
     expect(page.get_by_text(re.compile("ended before the first sample"))).to_be_visible()
+    page.goto(measured[1].url + PAGE.format("off"))
+    expect(page.get_by_text(re.compile("Measuring was switched off for this run"))).to_be_visible()
 
 
 def test_samples_appear_as_they_come(home: Home, open_page: OpenPage, tmp_path: Path) -> None:
