@@ -14,6 +14,7 @@ from kiseki.sidecar.follow import RunFollow
 from kiseki.sidecar.sampling.guard import HANG_S, Guard
 from kiseki.sidecar.sampling.reading import Reading, Watched
 from kiseki.sidecar.sampling.sampler import Sampler
+from kiseki.sidecar.spool import Pointer
 
 Wait = Callable[..., Any]
 
@@ -109,8 +110,9 @@ def test_an_answer_that_comes_after_the_last_run_wakes_nobody(tmp_path: Path) ->
     assert poll.poll(0) == []
 
 
-def test_an_interval_that_changes_takes_effect_at_once(tmp_path: Path, wait_until: Wait) -> None:
+def test_an_interval_that_changes_takes_effect_at_once(tmp_path: Path) -> None:
     source, run, interval = _Source({"a": 1.0}), RunFollow(tmp_path), 0.0
+    run.add_pointer(Pointer(1, 2, "boot", 3, str(tmp_path), "wa"))  # Of a writer that has yet to come.
     sampler = Sampler(lambda run: interval, lambda wake: [Guard("test", [lambda: source], wake)])
     sampler.attend(run, 100.0)
     assert sampler.next_turn() == float("inf")
