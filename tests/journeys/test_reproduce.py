@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -181,6 +182,55 @@ def test_a_commit_that_is_not_here_is_cloned_and_what_cannot_be_had_is_said(
     lost = _reproduce(moved, "--into", tmp_path / "c", "--no-env", cwd=tmp_path)
     assert "does not give it" in lost.stdout  # and the script alone is made anew
     assert os.listdir(tmp_path / "c") == ["train.py"]
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="needs uv")
+@pytest.mark.usefixtures("git_identity")
+def test_uv_builds_the_environment_from_the_packages_or_from_the_lock_file(
+    tmp_path: Path, python: Path, wait_until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheels = str(python.parent.parent.parent / "wheels")
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    project = '[project]\nname = "mine"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["tiny"]\n'
+    script = "with kiseki.init(project='p', mode='offline') as run:\n    run.log({'a': tiny.FACTOR})\n"
+    _write(repo, {"pyproject.toml": project, "t.py": f"import tiny, kiseki\n{script}"})
+    lock = ["uv", "lock", "--quiet", "--no-index", "--find-links", wheels, "--python", sys.executable]
+    subprocess.run(lock, cwd=repo, check=True)
+    _git(repo, "init", "-q", "-b", "main")
+    _git(repo, "add", "-A")
+    _git(repo, "commit", "-qm", "first")
+    run_dir = _train(python, repo, "t.py", wait_until=wait_until, key="lock_files")
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", wheels)
+    monkeypatch.setenv("UV_PYTHON", sys.executable)
+    done = _reproduce(run_dir, "--into", tmp_path / "listed", "--run", cwd=tmp_path)
+    assert "3 packages, by uv" in done.stdout
+    (again,) = (tmp_path / "listed" / "kiseki").glob("run-*")
+    assert [row["a"] for row in history(again)] == [2.0]
+    done = _reproduce(run_dir, "--into", tmp_path / "locked", "--lock", cwd=tmp_path)
+    assert "by uv from uv.lock" in done.stdout
+    assert list((tmp_path / "locked" / ".venv").rglob("tiny.py"))
+
+
+@pytest.mark.usefixtures("git_identity")
+def test_a_notebook_is_made_anew_from_its_executed_cells(
+    tmp_path: Path, wait_until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    place = tmp_path / "place"
+    place.mkdir()
+    cells = ["x = 0.5", "import kiseki", "run = kiseki.init(project='p', mode='offline')",
+             "run.log({'loss': x})", "run.finish()"]  # fmt: skip
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(book, timeout=60, resources={"metadata": {"path": str(place)}}).execute()
+    (run_dir,) = (place / "kiseki").glob("run-*")
+    wait_until(lambda: "packages_file" in read_run(run_dir).fold.environment)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    done = _reproduce(run_dir, "--into", tmp_path / "again", "--no-env", "--run", cwd=tmp_path)
+    assert "it was a notebook" in done.stdout
+    (again,) = (tmp_path / "again" / "kiseki").glob("run-*")
+    assert [row["loss"] for row in history(again)] == [0.5]
 
 
 @pytest.mark.usefixtures("git_identity")
