@@ -216,18 +216,37 @@ def test_lines_that_wrap_are_written_over_whole() -> None:
     assert [row.rstrip() for row in screen.display] == [*(f"b{n}" for n in range(13, 20)), ""]
 
 
-def test_a_directory_keeps_no_more_than_it_is_asked_for(tmp_path: Path) -> None:
+def test_a_directory_is_read_in_pieces_and_forgets_what_it_is_told(tmp_path: Path) -> None:
     printer = Printer(tmp_path)
-    for start in range(0, 5000, 100):
-        printer.say("".join(f"line {n}\n" for n in range(start, start + 100)))
-    console = DirectoryConsole(printer.folder, keep=200)
-    console.update()
+    for start in range(0, 50_000, 100):
+        printer.say("".join(f"line {n} {'x' * 30}\n" for n in range(start, start + 100)))
+    console = DirectoryConsole(printer.folder)
+    assert console.update()
+    assert 0 < console.view(0).total < 50_000
+    while console.update():
+        console.forget(-200)
     view = console.view(-150)
-    assert view.total == 5000 and [n for n, _ in view.lines] == list(range(4850, 5000))
-    assert view.lines[0][1].text == "line 4850"
+    assert view.total == 50_000 and [n for n, _ in view.lines] == list(range(49_850, 50_000))
+    assert view.lines[0][1].text.startswith("line 49850 ")
+    assert len(console.view(0).lines) <= 300
     printer.say("more\n")
-    console.update()
-    assert console.view(5000).lines[0][1].text == "more"
+    assert console.update() and not console.update()
+    assert console.view(50_000).lines[0][1].text == "more"
     printer.end()
-    console.update()
-    assert not console.view(0).live and console.lanes == [""]
+    assert console.update()
+    assert not console.view(0).live and console.writers == 1
+
+
+def test_long_logs_of_resumed_writers_are_printed_whole(kiseki: Callable, tmp_path: Path) -> None:
+    first = Printer(tmp_path)
+    second = Printer(
+        tmp_path, writer="w00000000000000b", resumes="w00000000000000a", wall_ns=first.file.header.wall_ns + 1
+    )
+    for printer, name in ((first, "first"), (second, "second")):
+        for start in range(0, 30_000, 100):
+            printer.say("".join(f"{name} {n} {'x' * 40}\n" for n in range(start, start + 100)))
+        printer.end()
+    lines = [line.split(" x")[0] for line in kiseki("logs", first.folder).stdout.splitlines()]
+    assert lines == [f"{name} {n}" for name in ("first", "second") for n in range(30_000)]
+    assert kiseki("logs", first.folder, "-n", "1").stdout.startswith("second 29999 ")
+    assert len(kiseki("logs", first.folder, "-f").stdout.splitlines()) == 60_000

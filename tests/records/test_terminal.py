@@ -102,6 +102,26 @@ def test_cuts_between_writes_make_no_difference(writes: list[tuple[int, bytes]])
     assert not any(set(line.text) & set("\r\n\b\x07") for line in whole.screen())
 
 
+_LINES = st.sampled_from(
+    [b"plain\n", b"more\n", b"\n", b"\xe3\x81\x82\n", b"\xff\n", b"a\nb\n", b"part", b"\rbar", b"\x1b[31m"]
+)
+
+
+@given(st.lists(st.tuples(st.integers(1, 99), st.sampled_from([0, STDOUT, STDERR, 9]), _LINES), max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_many_writes_together_are_the_same_as_one_by_one(writes: list[tuple[int, int, bytes]]) -> None:
+    single, together = Terminal(), Terminal()
+    for write in writes:
+        single.feed(*write)
+    together.feed_all(writes)
+    assert (single.take(), single.screen(), single.cursor) == (
+        together.take(),
+        together.screen(),
+        together.cursor,
+    )
+    assert single.to_bytes() == together.to_bytes()
+
+
 def test_long_output_scrolls_out_whole_and_in_order() -> None:
     output = "".join(f"line {n}\n" for n in range(1000)).encode()
     for step in (len(output), 64, 7):

@@ -149,14 +149,27 @@ def _of_run(run: str, lane: int) -> _Source:
 def _of_directory(folder: Path, lane: int, lines: int | None, follow: bool) -> _Source:
     from kiseki.records.console import DirectoryConsole
 
-    console = DirectoryConsole(folder, lane, keep=None if lines is None or follow else lines)
+    console = DirectoryConsole(folder, lane)
+    # Only of one writer are numbers known before everything is read, and only without `-n` are they enough.
+    while console.update() and (lines is not None or console.writers > 1):
+        if lines is not None:
+            console.forget(-max(lines, 1))
 
     def view(first: int) -> ConsoleView:
-        console.update()
-        return _view(console, first)
+        more = console.update()
+        if first > 0:
+            console.forget(first)
+        seen = _view(console, first)
+        return seen._replace(live=True) if more else seen
 
     def every(first: int) -> Iterator[tuple[int, Line]]:
-        yield from view(first).lines
+        while first >= 0 and console.update():
+            seen = _view(console, first)
+            # What may still change may do so in the next piece.
+            yield from (line for line in seen.lines if line[0] < seen.stable)
+            first = max(first, seen.stable)
+            console.forget(first)
+        yield from _view(console, first).lines
         for damage in console.damage:
             click.echo(f"kiseki: lines are missing: {damage}", err=True)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 from .framing import Damaged, split_frames
 from .kinds import DATA_ROLES, Console, Header, State
 from .lanes import order_lanes
-from .reader import Follower, SegmentDecoder, read_header
+from .reader import Entry, Follower, SegmentDecoder, read_header
 from .terminal import Line, Terminal
 
 _PIECE = 1024 * 1024
@@ -32,34 +33,34 @@ class ConsoleView(NamedTuple):
 
 
 class DirectoryConsole:
-    """The console of one lane of a run directory. `keep`: how many of the final lines stay in memory."""
+    """The console of one lane of a run directory, read piece by piece."""
 
-    def __init__(self, directory: str | os.PathLike[str], lane: int = 0, keep: int | None = None) -> None:
+    def __init__(self, directory: str | os.PathLike[str], lane: int = 0) -> None:
         self._directory = Path(directory)
         self._lane = lane
-        self._keep = keep
         self._files: dict[Path, _WriterFile] = {}
 
-    def update(self) -> None:
-        """Read what is new. Raises FileNotFoundError where there is no run file, OSError for an unreadable
-        one.
+    def update(self) -> bool:
+        """Read a piece of what is new in each file; False where nothing was.
+
+        Raises FileNotFoundError where there is no run file, OSError for an unreadable one.
         """
         paths = sorted(self._directory.glob("*.kiseki"))
         if not paths:
             raise FileNotFoundError(f"{self._directory} holds no run file (*.kiseki)")
         for path in paths:
-            file = self._files.get(path)
-            if file is None:
-                file = self._files[path] = _WriterFile(path, self._keep)
-            file.update()
+            if path not in self._files:
+                self._files[path] = _WriterFile(path)
+        read = [file.update() for file in self._files.values()]
         ended = set().union(*(file.verdicts for file in self._files.values()))
         for file in self._files.values():
             file.ended |= file.header is not None and file.header.writer in ended
+        return any(read)
 
     @property
-    def lanes(self) -> list[str]:
-        """The labels of the lanes; "" for the primary one, which comes first."""
-        return ["" if lane[0].primary else lane[0].label for lane in self._ordered()]
+    def writers(self) -> int:
+        """How many writers the lane has."""
+        return len(self._members())
 
     @property
     def damage(self) -> list[str]:
@@ -72,67 +73,98 @@ class DirectoryConsole:
         `alive` says of a writer that has not said how it ended whether its process may still write. Raises
         LookupError for a lane that is not there.
         """
-        ordered = self._ordered()
-        if not 0 <= self._lane < max(len(ordered), 1):
-            raise LookupError(f"this run has no lane {self._lane}; it has {len(ordered)}")
-        of = {file.header.writer: file for file in self._files.values() if file.header is not None}
+        members = self._members()
+        totals = [file.terminal.lines + len(file.terminal.screen()) for _, file in members]
+        total = sum(totals)
+        start = max(total + first, 0) if first < 0 else first
         begin = stable = cursor = 0
         live = False
         lines: list[tuple[int, Line]] = []
-        for header in ordered[self._lane] if ordered else ():
-            file = of[header.writer]
-            screen = file.terminal.screen()
-            kept = begin + file.terminal.lines - len(file.final)
-            lines += enumerate((*file.final, *screen), kept)
-            live = not file.ended and alive(header)
+        for (header, file), own in zip(members, totals, strict=True):
             final = begin + file.terminal.lines
-            begin = final + len(screen)
+            lines += file.lines(begin, start)
+            live = not file.ended and alive(header)
+            begin += own
             stable, cursor = (final, final + file.terminal.cursor) if live else (begin, begin)
-        start = max(begin + first, 0) if first < 0 else first
-        return ConsoleView(begin, stable, cursor, live, [line for line in lines if line[0] >= start])
+        return ConsoleView(total, stable, cursor, live, lines)
 
-    def _ordered(self) -> list[list[Header]]:
-        headers = [file.header for file in self._files.values() if file.header is not None]
-        return order_lanes(header for header in headers if header.role in DATA_ROLES)
+    def forget(self, first: int) -> None:
+        """Let go of lines that are final and come before number `first`; negative: counted from the end."""
+        members = self._members()
+        totals = [file.terminal.lines + len(file.terminal.screen()) for _, file in members]
+        first = sum(totals) + first if first < 0 else first
+        begin = 0
+        for (_, file), own in zip(members, totals, strict=True):
+            file.forget(first - begin)
+            begin += own
+
+    def _members(self) -> list[tuple[Header, _WriterFile]]:
+        """The lane's writers in their order, and their files."""
+        files = {file.header.writer: file for file in self._files.values() if file.header is not None}
+        headers = (file.header for file in files.values() if file.header is not None)
+        ordered = order_lanes(header for header in headers if header.role in DATA_ROLES)
+        if not ordered and self._lane == 0:
+            return []
+        if not 0 <= self._lane < len(ordered):
+            raise LookupError(f"this run has no lane {self._lane}; it has {len(ordered)}")
+        return [(header, files[header.writer]) for header in ordered[self._lane]]
 
 
 class _WriterFile:
-    """One writer's file: its terminal so far."""
+    """One writer's file: its terminal so far, and the final lines that are still wanted."""
 
-    def __init__(self, path: Path, keep: int | None) -> None:
+    def __init__(self, path: Path) -> None:
         self.header: Header | None = None
         self.terminal = Terminal()
-        self.final: deque[Line] = deque(maxlen=keep)
         self.ended = False
         self.verdicts: set[str] = set()
         """Writers of which this file says how they ended."""
         self.damage: str | None = None
+        self._final: deque[Line] = deque()
         self._follower = Follower(path)
         self._decoder: SegmentDecoder | None = None
 
-    def update(self) -> None:
-        """Read what is new."""
-        while self.damage is None and (data := self._read()):
-            start = 0
-            if self._decoder is None or self.header is None:
-                self.header, start = read_header(data)
-                self._decoder = SegmentDecoder(self.header)
-            spans = split_frames(data, start, verify=False).spans
-            try:
-                entries = self._decoder.decode_batch(data, spans, self._follower.offset - len(data)).others
-            except Damaged as damage:
-                self.damage = str(damage)
-                return
-            for entry in entries:
-                record = entry.record
-                if isinstance(record, Console):
-                    self.terminal.feed(entry.time_us, record.stream, record.data)
-                elif isinstance(record, State) and record.state != "running":
-                    self.verdicts.add(record.writer or self.header.writer)
-            self.final.extend(self.terminal.take())
+    def update(self) -> bool:
+        """Read a piece of what is new; False where nothing was."""
+        data = b"" if self.damage is not None else self._follower.read_new(_PIECE)
+        if not data:
+            self.damage = self.damage or self._follower.damage
+            return False
+        start = 0
+        if self._decoder is None or self.header is None:
+            self.header, start = read_header(data)
+            self._decoder = SegmentDecoder(self.header)
+        spans = split_frames(data, start, verify=False).spans
+        try:
+            entries = self._decoder.decode_batch(data, spans, self._follower.offset - len(data)).others
+        except Damaged as damage:
+            self.damage = str(damage)
+            return False
+        feed_console(self.terminal, entries)
+        self._final.extend(self.terminal.take())
+        for entry in entries:
+            record = entry.record
+            if isinstance(record, State) and record.state != "running":
+                self.verdicts.add(record.writer or self.header.writer)
+        return True
 
-    def _read(self) -> bytes:
-        data = self._follower.read_new(_PIECE)
-        if not data and self._follower.damage is not None:
-            self.damage = self._follower.damage
-        return data
+    def lines(self, begin: int, start: int) -> list[tuple[int, Line]]:
+        """The lines from number `start` on, where the writer's first line has the number `begin`."""
+        kept = begin + self.terminal.lines - len(self._final)
+        skip = max(start - kept, 0)
+        every = chain(self._final, self.terminal.screen())
+        return list(enumerate(islice(every, skip, None), kept + skip))
+
+    def forget(self, count: int) -> None:
+        """Let go of the final lines among the first `count`."""
+        for _ in range(min(count - (self.terminal.lines - len(self._final)), len(self._final))):
+            self._final.popleft()
+
+
+def feed_console(terminal: Terminal, entries: Iterable[Entry]) -> None:
+    """Feed a terminal with the console records among these."""
+    terminal.feed_all(
+        (entry.time_us, entry.record.stream, entry.record.data)
+        for entry in entries
+        if isinstance(entry.record, Console)
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from codecs import utf_8_decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import repeat
 from typing import NamedTuple
 
@@ -43,6 +43,7 @@ _TOKEN = re.compile(
 _OPEN = re.compile(r"\x1b(?:\[[0-?]{0,58}[ -/]{0,2}|[ -/]{0,2})\Z")
 _SGR = re.compile(r"\x1b\[([0-9;:]{0,58})m")
 _SHORT = 4096
+_MOST_TOGETHER = 512
 _STRING_END = re.compile(r"\x07|\x1b\\|\x9c")
 
 
@@ -108,14 +109,7 @@ class Terminal:
         carry = self._carries[stream]
         if b"\r\n" in data:
             data = data.replace(b"\r\n", b"\n")
-        if (
-            not carry.held
-            and carry.swallowed < 0
-            and self._style == PLAIN
-            and self._row == len(self._rows) - 1
-            and len(data.translate(None, _CONTROLS)) == len(data)
-            and not (b"\xc2" in data and _C1.search(data))
-        ):
+        if self._takes_plainly(stream, data):
             text, used = utf_8_decode(data, "replace", False)
             if self._append(time_us, stream, text):
                 carry.held = data[used:]
@@ -130,6 +124,42 @@ class Terminal:
         carry.held = rest
         self._scroll()
         self._interpret(time_us, stream, text, carry)
+
+    def feed_all(self, writes: Iterable[tuple[int, int, bytes]]) -> None:
+        """Take many writes, each a time, a stream and bytes; the same as feeding them one by one.
+
+        Whole lines that follow each other on one stream, which is what most output is, are taken together.
+        """
+        times: list[int] = []
+        lines: list[bytes] = []
+        of = -1
+        for time_us, stream, data in writes:
+            if data.endswith(b"\n") and data.count(b"\n") == 1 and len(data) < _SHORT and stream > NOTE:
+                if stream != of or len(lines) >= _MOST_TOGETHER:
+                    self._feed_lines(times, of, lines)
+                    times, lines, of = [], [], stream
+                times.append(time_us)
+                lines.append(data)
+            else:
+                self._feed_lines(times, of, lines)
+                times, lines = [], []
+                self.feed(time_us, stream, data)
+        self._feed_lines(times, of, lines)
+
+    def _feed_lines(self, times: list[int], stream: int, lines: list[bytes]) -> None:
+        """Take writes of one whole line each."""
+        data = b"".join(lines)
+        if lines and stream <= STDERR and not self._rows[-1].text and self._takes_plainly(stream, data):
+            texts = data.decode("utf-8", "replace").split("\n")
+            self._rows[-1:] = [
+                *map(Line._make, zip(times, repeat(stream), texts)),
+                Line(times[-1], stream, ""),
+            ]
+            self._time_us, self._row, self._column = times[-1], len(self._rows) - 1, 0
+            self._scroll()
+            return
+        for time_us, line in zip(times, lines, strict=True):
+            self.feed(time_us, stream, line)
 
     def take(self) -> list[Line]:
         """The lines that became final since the last call."""
@@ -184,6 +214,18 @@ class Terminal:
             terminal._row, terminal._column = kept.row, kept.column
             terminal._style, terminal._carries = kept.style, kept.carries
         return terminal
+
+    def _takes_plainly(self, stream: int, data: bytes) -> bool:
+        """Whether nothing but line feeds and tabs is to be interpreted, and the cursor is in the last row."""
+        carry = self._carries[stream]
+        return (
+            not carry.held
+            and carry.swallowed < 0
+            and self._style == PLAIN
+            and self._row == len(self._rows) - 1
+            and len(data.translate(None, _CONTROLS)) == len(data)
+            and not (b"\xc2" in data and _C1.search(data))
+        )
 
     def _append(self, time_us: int, stream: int, text: str) -> bool:
         """Append text that holds no control character but line feeds and tabs, where the cursor is at the end

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from kiseki.records.console import feed_console
 from kiseki.records.kinds import Console
 from kiseki.records.reader import Entry
 from kiseki.records.terminal import Line, Terminal
@@ -69,14 +70,6 @@ def decode_block(data: bytes) -> ConsoleBlock:
     return ConsoleBlock(list(accumulate(steps)), streams, text)
 
 
-def feed(terminal: Terminal, entries: Iterable[Entry]) -> None:
-    """Feed a terminal with the console records among these."""
-    for entry in entries:
-        record = entry.record
-        if isinstance(record, Console):
-            terminal.feed(entry.time_us, record.stream, record.data)
-
-
 def seal_console(
     state: ConsoleState, entries: Sequence[Entry], run_pk: int, writer_pk: int, *, partial: bool
 ) -> tuple[ConsoleState, list[dict[str, Any]]]:
@@ -88,7 +81,7 @@ def seal_console(
     if not any(isinstance(entry.record, Console) for entry in entries):
         return ConsoleState(state.blocks, state.lines, state.terminal), []
     terminal = Terminal.from_bytes(state.terminal)
-    feed(terminal, entries)
+    feed_console(terminal, entries)
     rows = [
         {
             "run_pk": run_pk,

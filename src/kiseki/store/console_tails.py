@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from kiseki.records.console import feed_console
 from kiseki.records.terminal import Line, Terminal
 from kiseki.store.columns import Block
-from kiseki.store.console import decode_state, feed
+from kiseki.store.console import decode_state
 from kiseki.store.source import SourceGone
 from kiseki.store.tails import Tails, Unsealed
 
@@ -44,7 +45,7 @@ class _Live:
         """Take what the blocks bring up to byte `end`."""
         for block in blocks:
             if block.end > self.taken:
-                feed(self.terminal, (entry for entry in block.others if entry.offset >= self.taken))
+                feed_console(self.terminal, (entry for entry in block.others if entry.offset >= self.taken))
         self.final += self.terminal.take()
         self.taken = end
 
