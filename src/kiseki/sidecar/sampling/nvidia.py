@@ -143,9 +143,11 @@ class _Device:
         """Bytes of this GPU's memory by pid; empty where the driver does not tell."""
         found: dict[int, int] = {}
         for kind in ("Compute", "Graphics"):
-            processes = self._try(f"{kind} 3", getattr(pynvml, f"nvmlDeviceGet{kind}RunningProcesses_v3"))
-            if processes is None:  # A driver older than 510.
-                processes = self._try(f"{kind} 2", getattr(pynvml, f"nvmlDeviceGet{kind}RunningProcesses_v2"))
+            processes = None
+            for version in (3, 2):  # A driver older than 510 has the second only.
+                name = f"nvmlDeviceGet{kind}RunningProcesses_v{version}"
+                if processes is None and hasattr(pynvml, name):
+                    processes = self._try(name, getattr(pynvml, name))
             for process in processes or ():
                 # One that does both is in both lists with the same number.
                 found[process.pid] = max(found.get(process.pid, 0), process.usedGpuMemory or 0)
