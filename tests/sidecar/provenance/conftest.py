@@ -41,7 +41,11 @@ class Repo:
     def git(self, *arguments: str, cwd: Path | None = None) -> str:
         """Run git there; its output."""
         done = subprocess.run(
-            ["git", *arguments], cwd=cwd or self.folder, check=True, capture_output=True, text=True
+            ["git", "-c", "color.ui=false", *arguments],
+            cwd=cwd or self.folder,
+            check=True,
+            capture_output=True,
+            text=True,
         )
         return done.stdout.strip()
 
@@ -83,7 +87,13 @@ class Repo:
 @pytest.fixture(autouse=True)
 def _git_identity(isolated_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = isolated_home / "gitconfig"
-    config.write_text('[user]\nname = Mei\nemail = mei@example.org\n[protocol "file"]\nallow = always\n')
+    # With tastes of a user's own that must not reach the patch.
+    config.write_text(
+        '[user]\nname = Mei\nemail = mei@example.org\n[protocol "file"]\nallow = always\n'
+        "[color]\nui = always\ndiff = always\n[core]\nquotePath = false\npager = false\n"
+        "[diff]\ncontext = 0\ninterHunkContext = 5\nnoprefix = true\nmnemonicPrefix = true\n"
+        "renames = copies\nsubmodule = log\nrelative = true\nalgorithm = patience\nwsErrorHighlight = all\n"
+    )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
