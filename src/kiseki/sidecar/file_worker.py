@@ -32,8 +32,13 @@ from kiseki.sidecar.keys import Keys
 PARALLEL: Final = 4
 """How many files are read, and how many sent, at a time; the smallest first."""
 
+PARALLEL_SMALL: Final = 12
+"""How many small contents are sent at a time besides: the server's disk makes each wait, not the network."""
+
+SMALL_BYTES: Final = 64 * 1024
+"""Contents up to this size are small, and sent without asking first whether the server has them."""
+
 _READ: Final = 1024 * 1024
-_UNASKED_BYTES: Final = 64 * 1024
 _TIMEOUT_S: Final = 60.0
 _PAUSE_MIN_S: Final = 0.5
 _PAUSE_MAX_S: Final = 5.0
@@ -50,23 +55,23 @@ _LAST: Final = 1 << 63
 def main(request: dict[str, Any], say: _Say, orders: Iterator[_Order]) -> None:
     """Do orders until there are no more; `request` is empty."""
     routes: dict[str, _Route] = {}
-    queues: dict[str, _Queue] = {"hash": queue.PriorityQueue(), "send": queue.PriorityQueue()}
-    threads = [
-        threading.Thread(target=_work, args=(queues[kind], say, do), daemon=True)
-        for kind, do in (("hash", hash_file), ("send", lambda order, say: send_file(order, say, routes)))
-        for _ in range(PARALLEL)
-    ]
-    for thread in threads:
-        thread.start()
+
+    def send(order: _Order, say: _Say) -> None:
+        send_file(order, say, routes)
+
+    pools = {
+        "hash": _Pool(PARALLEL, hash_file, say),
+        "send": _Pool(PARALLEL, send, say),
+        "send small": _Pool(PARALLEL_SMALL, send, say),
+    }
     for order in orders:
-        if order["do"] == "send" and order["to"] not in routes:
-            routes[order["to"]] = _Route()
-        queues[order["do"]].put((int(order["size"]), int(order["id"]), order))
-    for waiting in queues.values():
-        for _ in range(PARALLEL):
-            waiting.put((_LAST, 0, None))
-    for thread in threads:
-        thread.join()
+        kind = order["do"]
+        if kind == "send":
+            routes.setdefault(order["to"], _Route())
+            kind = "send small" if order["size"] <= SMALL_BYTES else "send"
+        pools[kind].put(order)
+    for pool in pools.values():
+        pool.close()
 
 
 def hash_file(order: _Order, say: _Say) -> None:
@@ -102,7 +107,7 @@ def send_file(order: _Order, say: _Say, routes: dict[str, _Route]) -> None:
         route.wait()
         try:
             size = order["size"]
-            ask = size > _UNASKED_BYTES
+            ask = size > SMALL_BYTES
             upload_blob(transport, order["digest"], order["path"], size, on_progress, ask=ask)
             route.took()
             answer: Answer = {"did": "sent"}
@@ -129,6 +134,33 @@ def send_file(order: _Order, say: _Say, routes: dict[str, _Route]) -> None:
         say({"id": order["id"], "did": "waiting", "why": why})
         route.pause()
     say({"id": order["id"], **answer})
+
+
+class _Pool:
+    """Threads that do orders of one kind, the smallest first; they are started as they are needed."""
+
+    def __init__(self, size: int, do: Callable[[_Order, _Say], None], say: _Say) -> None:
+        self._size = size
+        self._do = do
+        self._say = say
+        self._orders: _Queue = queue.PriorityQueue()
+        self._threads: list[threading.Thread] = []
+
+    def put(self, order: _Order) -> None:
+        """Have an order done."""
+        self._orders.put((int(order["size"]), int(order["id"]), order))
+        if len(self._threads) < self._size:
+            self._threads.append(
+                threading.Thread(target=_work, args=(self._orders, self._say, self._do), daemon=True)
+            )
+            self._threads[-1].start()
+
+    def close(self) -> None:
+        """Wait until all orders are done, and end the threads."""
+        for number, _ in enumerate(self._threads):
+            self._orders.put((_LAST, number, None))
+        for thread in self._threads:
+            thread.join()
 
 
 class _Route:

@@ -181,10 +181,12 @@ class DirectoryBlobs:
     def _publish(self, digest: str, part: Path, whole: Path) -> None:
         with self._hashes_lock:
             self._hashes.pop(digest, None)
+        new = not whole.parent.exists()
         whole.parent.mkdir(exist_ok=True)
         os.replace(part, whole)
-        for folder in (whole.parent, self._root):
-            _sync_folder(folder)
+        _sync_folder(whole.parent)
+        if new:
+            _sync_folder(self._root)
 
     def _drop(self, digest: str) -> None:
         with self._hashes_lock:
