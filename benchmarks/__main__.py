@@ -16,6 +16,7 @@ from benchmarks.report import Report, from_output, markdown
 SCRIPTS = {
     "log_call": "The caller's time in `log()`",
     "start": "Import, and `init()` to the first `log()` returned",
+    "console": "Output that is recorded",
     "file_size": "Size of the run file",
     "sustained": "Sustained logging",
     "ingest": "Server ingest",

@@ -65,6 +65,21 @@ def sidecars_of(folder: Path) -> list[int]:
     return found
 
 
+def relays_of(folder: Path) -> list[int]:
+    """The pids of the processes that pass on the output of trainings whose home is `folder`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                arguments = (entry / "cmdline").read_bytes().split(b"\0")
+                environment = (entry / "environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"kiseki.console" in arguments and b"HOME=" + os.fsencode(folder) in environment:
+                found.append(int(entry.name))
+    return found
+
+
 def free_port() -> int:
     """A TCP port that was free a moment ago."""
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -1,4 +1,4 @@
-"""Memory that tracking adds: the training's PSS over a bare one, and training and sidecar together."""
+"""Memory that tracking adds: the training's PSS over a bare one, and all its processes together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.home import private_home, sidecars_of
+from benchmarks.home import private_home, relays_of, sidecars_of
 from benchmarks.report import Report, Result, limit, main, median
 
 ROUNDS = 3
@@ -53,8 +53,8 @@ def measure() -> Report:
         "memory",
         [
             limit("PSS added to the training", "MB", added, 15, f"bare Python {floor:.1f} MB"),
-            limit("training + sidecar, PSS over bare Python", "MB", both, 45),
-            Result("training + sidecar, PSS over bare Python", "MB", both, "wandb offline", theirs),
+            limit("training + sidecar + relay, PSS over bare Python", "MB", both, 45),
+            Result("training + sidecar + relay, PSS over bare Python", "MB", both, "wandb offline", theirs),
         ],
     )
 
@@ -73,7 +73,7 @@ def _weigh(tracker: str, mode: str) -> tuple[float, float]:
                 break
         else:
             raise RuntimeError(f"the {tracker} training ended with {process.wait()} before it was measured")
-        beside = [*_children(process.pid), *sidecars_of(folder)]
+        beside = [*_children(process.pid), *sidecars_of(folder), *relays_of(folder)]
         answer = _pss(process.pid), sum(_pss(pid) for pid in beside)
         process.stdin.close()
         process.wait()

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from tests.journeys.printing import INIT, Printed, recorded, run_script, same_on_the_terminal
-from tests.journeys.world import Home
+from tests.journeys.world import Home, await_true
 
 ENDS = {
     "exception": ("raise RuntimeError('oh')", 1),
@@ -123,7 +123,7 @@ run.finish()
     assert len(done.out.splitlines()) == 8 * 510 and len(done.err.splitlines()) == 8 * 500
 
 
-@pytest.mark.parametrize("count", [100_000, pytest.param(1_000_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [30_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_very_many_lines(laptop: Home, count: int) -> None:
     code = f"{INIT}\nfor i in range({count}):\n    print(i)\n"
     done = run_script(laptop, code, into="file", seconds=170)
@@ -246,6 +246,55 @@ run.finish()
     assert process.wait(timeout=30) == 0
     assert len(out) == 20000 * 62 + 2000 * 510
     assert sorted(recorded(laptop).text(1)) == sorted(out)
+
+
+def test_sigterm_kills_although_the_terminal_takes_nothing(laptop: Home) -> None:
+    code = f"""{INIT}
+import os, subprocess, sys
+open("ready", "w").close()
+subprocess.Popen(["yes"])
+while True:
+    print("x" * 1000)
+"""
+    (laptop.work / "script.py").write_text(code)
+    process = subprocess.Popen(
+        [sys.executable, "script.py"], cwd=laptop.work, env=laptop.env | {"PRINT_MODE": "offline"},
+        stdout=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    await_true((laptop.work / "ready").exists, what="the script to print")
+    process.terminate()
+    assert process.wait(timeout=20) == -signal.SIGTERM
+    os.killpg(process.pid, signal.SIGKILL)  # the child, which waits for the terminal as it would anyway
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def test_answers_typed_at_a_prompt(laptop: Home) -> None:
+    code = f"""{INIT}
+name = input("name? ")
+print("hello", name)
+run.finish()
+"""
+    shown = []
+    for mode in ("offline", "disabled"):
+        (laptop.work / "script.py").write_text(code)
+        master, slave = os.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "script.py"], cwd=laptop.work, env=laptop.env | {"PRINT_MODE": mode},
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        )  # fmt: skip
+        os.close(slave)
+        seen = b""
+        while b"name? " not in seen:
+            seen += os.read(master, 1000)
+        os.write(master, b"Ada\n")
+        while b"hello Ada\r\n" not in seen:
+            seen += os.read(master, 1000)
+        assert process.wait(timeout=30) == 0
+        os.close(master)
+        shown.append(seen)
+    assert shown[0] == shown[1]
+    assert recorded(laptop).text() in (b"name? hello Ada\n", b"name? Ada\r\nhello Ada\n")
 
 
 def test_death_of_the_sidecar_changes_nothing(laptop: Home) -> None:

@@ -294,7 +294,7 @@ class Run:
         """
         self._finished = True
         if self._capture is not None:
-            self._capture.stop()
+            self._capture.stop(hurried=True)
         self._recorder.close("killed", None, name)
         self._recorder.exclusively(then)
 

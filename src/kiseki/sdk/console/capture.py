@@ -49,9 +49,12 @@ class Capture:
             word = "on" if recording else "off"
             self._recorder.write_console(_NOTE, f"recording of the output was switched {word}".encode())
 
-    def stop(self) -> None:
-        """Record no more; what this changed in the process is put back with the last capture."""
-        _console.leave(self)
+    def stop(self, *, hurried: bool = False) -> None:
+        """Record no more; what this changed in the process is put back with the last capture.
+
+        `hurried`, for a process that is about to be killed, waits for no terminal.
+        """
+        _console.leave(self, hurried=hurried)
         self._limits.end()
         self._recording = False
 
@@ -100,22 +103,22 @@ class _Console:
                 if self._shell is not None:
                     self._shell.events.register("pre_run_cell", self._before_cell)
 
-    def leave(self, capture: Capture) -> None:
+    def leave(self, capture: Capture, *, hurried: bool) -> None:
         """Record no more into that run; put everything back with the last one."""
         with self._lock:
             if capture not in self._captures:
                 return
             if len(self._captures) == 1:
-                self._put_back()
+                self._put_back(hurried=hurried)
             else:
-                self.catch_up()
+                self.catch_up(hurried=hurried)
             self._captures = tuple(other for other in self._captures if other is not capture)
 
-    def catch_up(self) -> None:
+    def catch_up(self, *, hurried: bool = False) -> None:
         """Wait (briefly) until what children and C libraries wrote so far is recorded."""
         descriptors = self._descriptors
         if descriptors is not None:
-            descriptors.catch_up()
+            descriptors.catch_up(hurried=hurried)
 
     def leave_to_parent(self) -> None:
         """Be the console of a forked child."""
@@ -152,7 +155,7 @@ class _Console:
                 self._hooks = Hooks(self)
                 self._hooks.install(everywhere=not _in_notebook())
 
-    def _put_back(self) -> None:
+    def _put_back(self, *, hurried: bool) -> None:
         shell, self._shell = self._shell, None
         if shell is not None:
             try:
@@ -164,7 +167,7 @@ class _Console:
             hooks.remove()
         descriptors, self._descriptors = self._descriptors, None
         if descriptors is not None:
-            descriptors.restore()
+            descriptors.restore(hurried=hurried)
         if hooks is not None:
             hooks.forget_terminal()
 

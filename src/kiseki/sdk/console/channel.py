@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import select
 import stat
+import sys
 import termios
 import time
 from collections.abc import Callable
@@ -39,7 +41,6 @@ class Channel:
         self.terminal = own_fd(fds[0])
         try:
             self.is_tty = os.isatty(self.terminal)
-            self._capacity = _PTY_BYTES if self.is_tty else _PIPE_BYTES
             reader, writer = _pseudo_terminal(self.terminal) if self.is_tty else _pipe()
             try:
                 self.reader = own_fd(reader)
@@ -64,17 +65,21 @@ class Channel:
         """Whether bytes are in the channel or in the relay."""
         return self._holds_bytes() or bool(self.reader >= 0 and self._state[slot(self.index, BUSY)])
 
-    def settle(self) -> None:
-        """Wait until what was written before has reached the terminal, but not for what comes meanwhile."""
+    def settle(self, bound: float = math.inf) -> None:
+        """Wait until what was written before has reached the terminal, but not for what comes meanwhile.
+
+        At most `bound` seconds; else as long as the terminal takes, as a write to it would.
+        """
         if not self.is_under_way():
             return
         passed_at = slot(self.index, PASSED)
         last = self._state[passed_at]
-        enough = last + self._capacity + CHUNK
+        enough = last + self._waiting() + CHUNK
         nap, since = 0.0, time.monotonic()
+        end = since + bound
         while self.is_under_way() and not self._state[slot(self.index, GONE)]:
             passed, now = self._state[passed_at], time.monotonic()
-            if passed >= enough:
+            if passed >= enough or now > end:
                 return
             if passed != last:
                 last, since = passed, now
@@ -94,13 +99,13 @@ class Channel:
             self._lags = time.monotonic() > deadline
             time.sleep(2e-5)
 
-    def restore(self) -> None:
-        """Let the descriptors lead to the terminal again, those that are still ours."""
+    def restore(self, bound: float = math.inf) -> None:
+        """Let the descriptors lead to the terminal again, those that are still ours; see `settle`."""
         for fd in self.fds:
             if self.holds(fd):
-                self.settle()
+                self.settle(bound)
                 os.dup2(self.terminal, fd)
-        self.settle()
+        self.settle(bound)
 
     def holds(self, fd: int) -> bool:
         """Whether descriptor `fd` leads into this channel."""
@@ -132,6 +137,15 @@ class Channel:
         poller.register(self.reader, select.POLLIN)
         ready = poller.poll(0)
         return bool(ready and ready[0][1] & select.POLLIN)
+
+    def _waiting(self) -> int:
+        """How many bytes are in the channel at most."""
+        if self.is_tty:
+            return _PTY_BYTES
+        try:
+            return int.from_bytes(fcntl.ioctl(self.reader, termios.FIONREAD, bytes(4)), sys.byteorder)
+        except OSError:
+            return _PIPE_BYTES
 
     def _takes_bytes(self) -> bool:
         poller = select.poll()

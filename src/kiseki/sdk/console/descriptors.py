@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import sys
@@ -16,8 +17,9 @@ from kiseki.sdk.console.channel import Channel, own_fd, standard_outputs
 from kiseki.system.spawn import reap
 
 _SHELL = "/bin/sh"
-_LAUNCH = 'trap "" HUP INT QUIT TERM; cd /; "$@" &'
+_LAUNCH = 'trap "" HUP INT QUIT TERM; "$@" &'
 _ARRIVAL_S = 2.0
+_HURRIED_S = 0.2
 _ORDERLY_S = 0.05
 _NAP_S = 2e-5
 _READ_BYTES = 64 * 1024
@@ -107,17 +109,20 @@ class Descriptors:
             if fd in channel.fds:
                 channel.settle()
 
-    def catch_up(self) -> None:
+    def catch_up(self, *, hurried: bool = False) -> None:
         """Wait (briefly) until what was written so far is recorded."""
         for channel in self._channels:
-            channel.settle()
-        self._await_arrival(_ARRIVAL_S)
+            channel.settle(_HURRIED_S if hurried else _ARRIVAL_S)
+        self._await_arrival(_HURRIED_S if hurried else _ARRIVAL_S)
 
-    def restore(self) -> None:
-        """Let descriptors 1 and 2 be what they were, and wait (briefly) until all is recorded."""
+    def restore(self, *, hurried: bool = False) -> None:
+        """Let descriptors 1 and 2 be what they were, and wait (briefly) until all is recorded.
+
+        `hurried` waits but a moment for a terminal that takes nothing.
+        """
         for channel in self._channels:
-            channel.restore()
-        self._await_arrival(_ARRIVAL_S)
+            channel.restore(_HURRIED_S if hurried else math.inf)
+        self._await_arrival(_HURRIED_S if hurried else _ARRIVAL_S)
 
     def leave_to_parent(self) -> None:
         """In a forked child: let go of all but descriptors 1 and 2, which the parent's pump serves."""
@@ -154,7 +159,8 @@ class Descriptors:
         ]
         actions += [(os.POSIX_SPAWN_DUP2, fd, 3 + place) for place, fd in enumerate(wanted)]
         program = [sys.executable, "-I", "-S", script, str(len(self._channels)), "kiseki.console"]
-        command = [_SHELL, "-c", _LAUNCH, "sh", *program]
+        # By a shell, so that it is no child of this process, and deaf to signals to a whole job.
+        command = [_SHELL, "-c", _LAUNCH, "sh", *program] if os.path.exists(_SHELL) else program
         try:
             return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
         except NotImplementedError:  # musl
@@ -168,7 +174,9 @@ class Descriptors:
         os.close(self._copy)
 
     def _pump(self) -> None:
-        reap(self._launcher)
+        has_shell = os.path.exists(_SHELL)
+        if has_shell:
+            reap(self._launcher)
         buffer = bytearray()
         try:
             while True:
@@ -178,7 +186,9 @@ class Descriptors:
                 buffer += data
                 self._take_frames(buffer)
         except OSError:
-            pass
+            pass  # other code has closed the descriptor
+        if not has_shell:
+            reap(self._launcher)
         self._relayed = False
         self._read_channels()
         os.close(self._copy)

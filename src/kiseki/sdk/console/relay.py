@@ -237,6 +237,7 @@ def relay(state: memoryview, copy: Copy, channels: list[Channel]) -> None:
 
 def main() -> None:
     """Read the descriptors as they were handed over; `argv[1]` is the number of channels."""
+    os.chdir("/")
     count = int(sys.argv[1])
     state = memoryview(mmap(3, STATE_BYTES)).cast("Q")
     os.set_blocking(4, False)

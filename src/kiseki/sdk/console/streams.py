@@ -63,10 +63,13 @@ class Hooks:
                 continue
             self._streams.append(stream)
             number = STDERR if "stderr" in name else STDOUT
-            if isinstance(stream, io.TextIOWrapper) and type(stream).write is io.TextIOWrapper.write:
-                self._hook_text(stream, number)
-            else:
-                self._hook_foreign(name, stream, number)
+            try:
+                if isinstance(stream, io.TextIOWrapper) and type(stream).write is io.TextIOWrapper.write:
+                    self._hook_text(stream, number)
+                else:
+                    self._hook_foreign(name, stream, number)
+            except (AttributeError, ValueError):
+                continue  # no stream, or one whose buffer was taken away
 
     @property
     def intact(self) -> bool:
