@@ -64,6 +64,16 @@ test("lines are named by part, by host where there are several, and drawn in a u
     ["node-2", "node-2", 1, 0],
   ]);
   expect(names(two(cpu!.charts[1]!, both)).at(-1)).toEqual(["core 10 · node-2", "node-2|core 10", 1, 1]);
+  expect(two(cpu!.charts[0]!, both).named).toBe(true);
+  const resumed = drawSystem("r", { metrics: METRICS, lanes: lanes.map((lane) => ({ ...lane, label: "node-1" })) });
+  const again = resumed(cpu!.charts[0]!, both);
+  expect([again.named, names(again)]).toEqual([
+    false,
+    [
+      ["node-1", "node-1", 0, 0],
+      ["node-1", "node-1", 0, 0],
+    ],
+  ]);
   const memory = one(gpu!.charts[1]!, (key) => [series(key, 0, [2 ** 30, 3 * 2 ** 30])]);
   expect(memory.unit).toBe("GB");
   expect([...memory.lines[0]!.data.y]).toEqual([1, 3]);

@@ -107,7 +107,9 @@ export function drawSystem(run: string, { metrics, lanes }: RunSystem): Draw {
         data: lineData(scaled(series, scale.by)),
       };
     });
-    return { lines, unit: scale.unit, fromZero: unit !== "°C" && unit !== "MHz", named: lines.length > 1 };
+    // A run that was resumed has several lines of one name: it tells nothing apart.
+    const named = new Set(lines.map(({ name }) => name)).size > 1;
+    return { lines, unit: scale.unit, fromZero: unit !== "°C" && unit !== "MHz", named };
   };
 }
 
