@@ -177,7 +177,7 @@ class Sidecar:
         for writer in run.pointers:
             follow = run.writers.get(writer)
             if follow is not None and follow.upload is not None:
-                over = closed and _is_sent(follow) and follow.ended
+                over = closed and follow.ended and _is_sent(follow) and not follow.upload.stopped
                 progress = msgspec.structs.replace(server.progress(follow), closed=over, **rest)
                 self._report(writer, progress, now)
 
