@@ -184,6 +184,7 @@ def test_the_diff_opens_beside_it_and_closes(recorded: Stage, open_page: OpenPag
     expect(first.locator("tr.added")).to_be_visible()
     diff.get_by_role("link", name="Close the diff").click()
     expect(page.get_by_role("heading", name="Config")).to_be_visible()
+    expect(_value(page, "diff").get_by_role("link")).to_be_focused()
 
 
 def test_a_huge_diff_is_read_and_drawn_in_parts(recorded: Stage, open_page: OpenPage) -> None:
@@ -194,8 +195,9 @@ def test_a_huge_diff_is_read_and_drawn_in_parts(recorded: Stage, open_page: Open
     huge.get_by_role("button", name="Show them").click()
     expect(huge.locator("tr.added").first).to_be_visible()
     assert huge.locator("tr.added").count() < 1100
+    huge.get_by_role("button", name="huge.json").click()
     page.get_by_role("button", name="Show more", exact=True).click()
-    expect(huge).to_contain_text("+30,000")
+    expect(huge.get_by_role("heading")).to_contain_text("+30,000", timeout=20_000)
     expect(page.get_by_text("are shown.")).to_have_count(0)
 
 

@@ -438,6 +438,7 @@ export const messages = {
   "settings.address": { en: "address", ja: "アドレス" },
   "settings.browser": { en: "This browser", ja: "このブラウザー" },
   "settings.byDefault": { en: "Default ({value})", ja: "既定（{value}）" },
+  "settings.change": { en: "Change for the runs of this project", ja: "このプロジェクトの設定を変更" },
   "settings.diffNeedsGit": { en: "Nothing is kept while Git is off.", ja: "Git がオフの間は保存されません。" },
   "settings.everySeconds": { en: "every {n} s", ja: "{n} 秒ごと" },
   "settings.failed": { en: "The settings could not be read", ja: "設定を読み込めませんでした" },
