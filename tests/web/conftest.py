@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.journeys.browser import CHROMIUM
 from tests.journeys.world import Home, Server, homes
 from tests.web.stage import LANGUAGE, Stage, launch, log_twelve_runs
@@ -17,6 +17,7 @@ def browser() -> Iterator[Browser]:
     """One Chromium for all journeys; each page has a context of its own."""
     if not Path(CHROMIUM).exists():
         pytest.skip(f"no {CHROMIUM}: sudo apt-get install -y chromium")
+    expect.set_options(timeout=20_000)  # As long as a page's own waits: a condition, not a bound on speed.
     with sync_playwright() as playwright:
         chromium = launch(playwright)
         yield chromium

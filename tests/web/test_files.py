@@ -174,6 +174,7 @@ def test_a_file_whose_content_never_came_says_how_it_can(home: Home, open_page: 
         cwd=home.work, env=home.env, check=True, timeout=90,
     )  # fmt: skip
     await_true(lambda: "lost.txt" in _files(server, "lost"), seconds=60, what="the file on the server")
+    await_true(lambda: (server.run("lost") or {}).get("state") == "finished", what="the run's end")
     home.kill_sidecars()  # A living one would record that it was removed.
     (home.run_folder("lost") / "files/lost.txt").unlink()
     page = open_page(server, _address(server, "lost", "lost.txt"))
