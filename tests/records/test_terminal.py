@@ -103,7 +103,10 @@ def test_cuts_between_writes_make_no_difference(writes: list[tuple[int, bytes]])
 
 
 _LINES = st.sampled_from(
-    [b"plain\n", b"more\n", b"\n", b"\xe3\x81\x82\n", b"\xff\n", b"a\nb\n", b"part", b"\rbar", b"\x1b[31m"]
+    [
+        *(b"plain\n", b"more", b"\n", b"\n", b"\xe3\x81\x82\n", b"\xff\n", b"\xe3", b"\x81\x82\n", b"a\nb\n"),
+        *(b"part", b"\rbar", b"\x1b[31m", b"\x1b[0m", b"\x1b[3C", b"\x1b[A", b"", b"x" * 5000, b"y" * 3000),
+    ]
 )
 
 

@@ -7,12 +7,16 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from kiseki.cli.target import run_directory
+from kiseki.records.kinds import CONSOLE_STREAMS
+from kiseki.records.numbers import to_json
+from kiseki.records.sgr import without_styles
 
 if TYPE_CHECKING:
     from kiseki.records.console import ConsoleView, DirectoryConsole
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from kiseki.records.terminal import Line
 
 _DIRECTORY_PAUSE_S = 0.2
+_TOGETHER = 1000
 
 
 class _Source(NamedTuple):
@@ -44,22 +49,17 @@ class _Style(NamedTuple):
 
     def holds(self, text: str) -> bool:
         """Whether a line of this text is printed at all."""
-        from kiseki.records.sgr import without_styles
-
         return self.grep is None or self.grep in without_styles(text)
 
     def text(self, number: int, line: Line) -> str:
         """The line as it is printed."""
-        from kiseki.records.kinds import CONSOLE_STREAMS
-        from kiseki.records.numbers import to_json
-        from kiseki.records.sgr import without_styles
-
         text = line.text if self.ansi else without_styles(line.text)
         if self.json:
             stream = CONSOLE_STREAMS.get(line.stream, "stdout")
             return to_json({"n": number, "time": line.time_us / 1e6, "stream": stream, "text": text}).decode()
-        when = datetime.fromtimestamp(line.time_us / 1e6).strftime("%m-%d %H:%M:%S.%f")[:-3] + "  "
-        return when + text if self.times else text
+        if not self.times:
+            return text
+        return datetime.fromtimestamp(line.time_us / 1e6).strftime("%m-%d %H:%M:%S.%f")[:-3] + "  " + text
 
 
 @click.command("logs")
@@ -94,15 +94,19 @@ def command(
         _follow_on_terminal(source, style, lines)
         return
     if source.texts is not None and lines is None and not (follow or times or as_json):
-        for text in source.texts(colours):
-            if style.holds(text):
-                _write(text + "\n")
+        _print(filter(style.holds, source.texts(colours)), together=_TOGETHER)
         return
-    for number, line in _chosen(source, follow, lines):
-        if style.holds(line.text):
-            _write(style.text(number, line) + "\n")
-            if follow:
-                sys.stdout.flush()
+    chosen = ((n, line) for n, line in _chosen(source, follow, lines) if style.holds(line.text))
+    _print((style.text(n, line) for n, line in chosen), together=1 if follow else _TOGETHER)
+
+
+def _print(texts: Iterable[str], *, together: int) -> None:
+    """Print lines, so many at a time."""
+    left = iter(texts)
+    while batch := list(islice(left, together)):
+        _write("\n".join(batch) + "\n")
+        if together == 1:
+            sys.stdout.flush()
 
 
 def _chosen(source: _Source, follow: bool, lines: int | None) -> Iterator[tuple[int, Line]]:

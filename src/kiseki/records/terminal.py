@@ -66,6 +66,21 @@ class _Carry(msgspec.Struct, array_like=True):
     """Characters of the open control string so far; -1 outside of one."""
 
 
+class _Together:
+    """Writes to one stream that can be taken together: whole lines, and the beginning of one."""
+
+    __slots__ = ("ends", "line_bytes", "line_us", "stream", "times", "writes")
+
+    def __init__(self, stream: int) -> None:
+        self.stream = stream
+        self.writes: list[tuple[int, bytes]] = []
+        self.ends: list[int] = []
+        """How many writes there are up to the end of each whole line."""
+        self.times: list[int] = []
+        """When each whole line changed last."""
+        self.line_us = self.line_bytes = 0
+
+
 class _Kept(msgspec.Struct, array_like=True, frozen=True):
     """A terminal as bytes."""
 
@@ -128,38 +143,61 @@ class Terminal:
     def feed_all(self, writes: Iterable[tuple[int, int, bytes]]) -> None:
         """Take many writes, each a time, a stream and bytes; the same as feeding them one by one.
 
-        Whole lines that follow each other on one stream, which is what most output is, are taken together.
+        What makes up whole lines of one stream, which most output does, is taken together.
         """
-        times: list[int] = []
-        lines: list[bytes] = []
-        of = -1
+        together = _Together(-1)
         for time_us, stream, data in writes:
-            if data.endswith(b"\n") and data.count(b"\n") == 1 and len(data) < _SHORT and stream > NOTE:
-                if stream != of or len(lines) >= _MOST_TOGETHER:
-                    self._feed_lines(times, of, lines)
-                    times, lines, of = [], [], stream
-                times.append(time_us)
-                lines.append(data)
-            else:
-                self._feed_lines(times, of, lines)
-                times, lines = [], []
+            breaks = data.count(b"\n")
+            whole = data.endswith(b"\n") if breaks else _ends_with_character(data)
+            if not (
+                whole
+                and breaks < 2
+                and STDOUT <= stream <= STDERR
+                and together.line_bytes + len(data) < _SHORT
+            ):
+                self._feed_together(together)
+                together = _Together(stream)
                 self.feed(time_us, stream, data)
-        self._feed_lines(times, of, lines)
+                continue
+            full = len(together.writes) >= _MOST_TOGETHER and not together.line_bytes
+            if full or stream != together.stream:
+                self._feed_together(together)
+                together = _Together(stream)
+            together.writes.append((time_us, data))
+            if len(data) > breaks:
+                together.line_us = time_us
+                together.line_bytes += len(data)
+            if breaks:
+                together.times.append(together.line_us or time_us)
+                together.ends.append(len(together.writes))
+                together.line_us = together.line_bytes = 0
+        self._feed_together(together)
 
-    def _feed_lines(self, times: list[int], stream: int, lines: list[bytes]) -> None:
-        """Take writes of one whole line each."""
-        data = b"".join(lines)
-        if lines and stream <= STDERR and not self._rows[-1].text and self._takes_plainly(stream, data):
+    def _feed_together(self, together: _Together) -> None:
+        writes, ends, times, stream = together.writes, together.ends, together.times, together.stream
+        at = 0
+        if ends and self._rows[-1].text:
+            # The end of a line that was begun before.
+            at = ends[0]
+            self._feed_each(writes[:at], stream)
+            times = times[1:]
+        end = ends[-1] if ends else 0
+        data = b"".join([data for _, data in writes[at:end]])
+        fresh = self._column == 0 and not self._rows[-1].text
+        if data and fresh and self._takes_plainly(stream, data):
+            last_us = writes[end - 1][0]
             texts = data.decode("utf-8", "replace").split("\n")
-            self._rows[-1:] = [
-                *map(Line._make, zip(times, repeat(stream), texts)),
-                Line(times[-1], stream, ""),
-            ]
-            self._time_us, self._row, self._column = times[-1], len(self._rows) - 1, 0
+            self._rows.pop()
+            self._rows += map(Line._make, zip(times, repeat(stream), texts))
+            self._rows.append(Line(last_us, stream, ""))
+            self._time_us, self._row = last_us, len(self._rows) - 1
             self._scroll()
-            return
-        for time_us, line in zip(times, lines, strict=True):
-            self.feed(time_us, stream, line)
+            at = end
+        self._feed_each(writes[at:], stream)
+
+    def _feed_each(self, writes: list[tuple[int, bytes]], stream: int) -> None:
+        for time_us, data in writes:
+            self.feed(time_us, stream, data)
 
     def take(self) -> list[Line]:
         """The lines that became final since the last call."""
@@ -409,6 +447,11 @@ class Terminal:
             self._rows = [Row(self._time_us, STDOUT)]
             self._row = 0
         self._left = min(self._left, len(self._rows) - 1)
+
+
+def _ends_with_character(data: bytes) -> bool:
+    """Whether no character of UTF-8 is cut at the end."""
+    return data[-1:] < b"\x80" or utf_8_decode(data, "replace", False)[1] == len(data)
 
 
 def _numbers(parameters: str) -> list[int]:
