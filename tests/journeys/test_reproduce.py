@@ -272,6 +272,19 @@ def test_a_run_of_a_server_is_made_anew_from_the_servers_files(
     assert "run.log({'loss': 0.25})" in (tmp_path / "again" / "train.py").read_text()
 
 
+@pytest.mark.usefixtures("git_identity")
+def test_a_repository_without_a_commit_is_made_anew_also_within_another(
+    tmp_path: Path, python: Path, wait_until: Callable[..., Any]
+) -> None:
+    repo = tmp_path / "repo"
+    _write(repo, {"train.py": "import kiseki, helper\nkiseki.init(project='p', mode='offline').finish()\n",
+                  "helper.py": "x = 1\n"})  # fmt: skip
+    _git(repo, "init", "-q")
+    run_dir = _train(python, repo, "train.py", wait_until=wait_until, key="diff_file")
+    _reproduce(run_dir, "--no-env", "--into", repo / "inner" / "again", cwd=repo)
+    assert sorted(os.listdir(repo / "inner" / "again")) == ["helper.py", "train.py"]
+
+
 def test_a_record_that_leads_out_of_its_folder_is_refused(tmp_path: Path) -> None:
     from kiseki.client.reproduce import Recorded, reproduce
 

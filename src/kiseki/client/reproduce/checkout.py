@@ -166,7 +166,8 @@ def _patch(recorded: Recorded, into: Path, scratch: Path, shortfalls: list[str])
     if not diff.get("files"):
         return False
     try:
-        git(into, "apply", "--whitespace=nowarn", str(patch))
+        # Within another repository git would pass over, without a word, all that lies outside of `into`.
+        git(into, "apply", "--whitespace=nowarn", str(patch), alone=True)
     except GitFailed as error:
         kept = into / "diff.patch.not-applied"
         shutil.copyfile(patch, kept)

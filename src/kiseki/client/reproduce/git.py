@@ -11,11 +11,16 @@ class GitFailed(RuntimeError):
     """Git did not do it; its text is git's reason in one line."""
 
 
-def git(folder: Path, *arguments: str) -> str:
-    """Run git in `folder`; its output. Raises GitFailed, which also says that there is no git."""
+def git(folder: Path, *arguments: str, alone: bool = False) -> str:
+    """Run git in `folder`; its output. Raises GitFailed, which also says that there is no git.
+
+    `alone`: a repository around `folder` is not looked for.
+    """
     environment = {
         k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
     }
+    if alone:
+        environment["GIT_CEILING_DIRECTORIES"] = os.path.realpath(folder.parent)
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments],
