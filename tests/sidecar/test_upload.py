@@ -36,6 +36,20 @@ def test_finish_is_reported_done_and_the_pointer_goes(
     assert arrived(trainer)
 
 
+def test_a_run_is_closed_once_the_server_has_all_whatever_this_machines_disk_does(
+    world: Any, server: Any, url: str, wait_until: Wait
+) -> None:
+    world.sidecar(setup="import kiseki.sidecar.durable as durable; durable.INTERVAL_S = 3600.0")
+    trainer = world.trainer(base_url=url)
+    trainer.do("log 100")
+    trainer.do("finish")
+    wait_until(lambda: world.progress().get("closed"))
+    files = {path.stem: path.read_bytes() for path in trainer.run_dir.glob("*.kiseki")}
+    assert len(files) == 2  # The sidecar's own too.
+    assert {writer: bytes(data) for writer, data in server.writers.items()} == files
+    assert world.pointers() == [trainer.writer]  # For its bytes are not known to be on the disk.
+
+
 def test_a_server_away_costs_nothing_and_catches_up(
     world: Any, server: Any, serve: Any, arrived: Arrived, wait_until: Wait
 ) -> None:
@@ -114,7 +128,7 @@ def test_a_run_that_exists_already_is_stopped_and_others_go_on(
     first = world.trainer(base_url=url)
     second = world.trainer("wbbbbbbbbbbbbbbb", base_url=url, uid="2" * 32, run_dir=world.folder / "other")
     third = world.trainer("wccccccccccccccc", base_url=url, uid="3" * 32, run_id="r3")
-    wait_until(lambda: len(server.writers) == 2)
+    wait_until(lambda: third.writer in server.writers and {first.writer, second.writer} & set(server.writers))
     stopped = first if first.writer not in server.writers else second
     wait_until(lambda: world.progress(stopped.writer).get("state") == "stopped")
     assert "exists; use resume or another id" in world.progress(stopped.writer)["error"]

@@ -94,6 +94,12 @@ class RunFollow:
         """Whether nothing is left to do for any writer."""
         return not (self._unread or self._own_unread) and all(writer.done for writer in self.writers.values())
 
+    @property
+    def closed(self) -> bool:
+        """Whether every writer has said its last word, the sidecar's own too."""
+        listed = not (self._unread or self._own_unread)
+        return listed and self.own.writer is None and all(w.ended for w in self.writers.values())
+
     def list_writers(self) -> list[WriterFollow]:
         """Return the writers whose files are new since the last call. Raises OSError."""
         changed_at = os.stat(self.folder).st_mtime_ns

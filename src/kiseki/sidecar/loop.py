@@ -173,7 +173,9 @@ class Sidecar:
         server = self._server(run.upload_to)
         left = run.files_left
         rest = {"files_left": left.number, "files_bytes_left": left.size, "files_error": left.error}
-        closed = through or (run.ended and left.through and _only_forks_left(run))
+        # Not only where all is done: `finish` waits for the server, not for this machine's disk.
+        sent = run.closed and self._attendants.settled(run) and all(map(_is_sent, run.writers.values()))
+        closed = through or sent or (run.ended and left.through and _only_forks_left(run))
         for writer in run.pointers:
             follow = run.writers.get(writer)
             if follow is not None and follow.upload is not None:
