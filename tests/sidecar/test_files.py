@@ -262,13 +262,13 @@ def test_files_without_a_server_are_recorded_and_the_next_sidecar_knows(world: A
     trainer = world.trainer()
     (trainer.run_dir / "files").mkdir()
     (trainer.run_dir / "files/a.txt").write_text("one")
-    wait_until(lambda: _file_records(trainer.run_dir))
+    wait_until(lambda: _file_records(trainer.run_dir), seconds=60)
     world.sidecars[0].kill()
     world.sidecars[0].wait()
     (trainer.run_dir / "files/b.txt").write_text("two")
     world.sidecar(linger=0.0)
     trainer.do("finish")
-    wait_until(lambda: not world.pointers())
+    wait_until(lambda: not world.pointers(), seconds=60)
     records = sorted(_file_records(trainer.run_dir), key=lambda record: record.path)
     assert [(record.path, record.digest) for record in records] == [
         ("a.txt", hashlib.sha256(b"one").hexdigest()),
