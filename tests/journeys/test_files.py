@@ -178,6 +178,22 @@ def test_a_checkpoint_appears_while_the_training_runs_and_again_when_it_changes(
     _check_all(server, training.files)  # finish has waited for all of them
     assert _content(server, "last.bin") == b"at the end"
     assert _content(server, "late.txt") == b"at the last moment"
+    restored = laptop.python(
+        """
+import kiseki
+path = kiseki.Api().run("journey/r").path
+with kiseki.restore("ckpt/best.pt", run_path="/".join(path), root="back") as file:
+    print(file.name, file.read())
+try:
+    kiseki.restore("none.pt", run_path="journey/r")
+except ValueError as error:
+    print(error)
+"""
+    )
+    assert restored.stdout.splitlines() == [
+        "back/ckpt/best.pt epoch 2, which is longer",
+        "File none.pt not found in journey/r.",
+    ]
 
 
 def test_whoever_is_killed_in_the_middle_of_an_upload_every_file_arrives_once(

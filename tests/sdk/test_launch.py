@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kiseki.sdk.finish import _Bar, await_upload, finish_bound, read_upload
+from kiseki.sdk.finish import _Bar, await_records, await_upload, finish_bound, read_upload
 from kiseki.sdk.launch import lock_name
 from kiseki.sdk.settings import RunSettings
 
@@ -211,6 +211,29 @@ def test_wait_sees_to_it_that_a_sidecar_lives(tmp_path: Path) -> None:
 def test_damaged_progress_is_no_progress(text: str, tmp_path: Path) -> None:
     (tmp_path / "p").write_text(text)
     assert not await_upload(tmp_path / "p", 10, 0, tmp_path, lambda: None)
+
+
+def test_a_local_run_of_a_job_waits_for_its_records_but_not_without_a_sidecar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr("kiseki.sdk.finish.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("kiseki.sdk.finish.time.sleep", lambda seconds: None)
+    asked: list[int] = []
+    for pointer in ("p.json", "none.json"):
+        (tmp_path / pointer).touch()
+
+    def has_sidecar() -> bool:
+        asked.append(1)
+        if len(asked) == 20:
+            progress(tmp_path / "p", state="done", closed=True)
+        return True
+
+    await_records(tmp_path / "p", 600, lambda: None, has_sidecar)
+    assert len(asked) == 20
+    before = next(clock)
+    await_records(tmp_path / "none", 600, lambda: None, lambda: False)
+    assert next(clock) - before < 10
 
 
 def test_bound_is_longer_where_the_sidecar_dies_with_the_job(monkeypatch: pytest.MonkeyPatch) -> None:

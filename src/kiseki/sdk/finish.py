@@ -17,6 +17,7 @@ RECORDS_BOUND_S = 60.0
 
 _LOOK_S = 0.05
 _SIDECAR_LOOK_S = 1.0
+_NO_SIDECAR_S = 3.0
 _BAR_WIDTH = 24
 
 
@@ -95,15 +96,22 @@ def await_upload(
     return False
 
 
-def await_records(progress: Path, bound: float, ensure_sidecar: Callable[[], None]) -> None:
+def await_records(
+    progress: Path, bound: float, ensure_sidecar: Callable[[], None], has_sidecar: Callable[[], bool]
+) -> None:
     """Wait until the sidecar has recorded a run that nobody sends: its files, and what it measured.
 
     For a sidecar that ends with this process: else nobody waits. What is left then is found by `kiseki sync`.
     """
-    deadline = time.monotonic() + min(bound, RECORDS_BOUND_S)
+    seen_at = time.monotonic()
+    deadline = seen_at + min(bound, RECORDS_BOUND_S)
     ensure_sidecar()
     try:
-        while time.monotonic() < deadline:
+        while (now := time.monotonic()) < deadline:
+            if has_sidecar():
+                seen_at = now
+            elif now - seen_at > _NO_SIDECAR_S:
+                return
             upload = read_upload(progress)
             if upload is not None and (upload.closed or upload.state == "stopped"):
                 return

@@ -90,8 +90,12 @@ class Sidecar:
     def ensure(self) -> None:
         """Start a sidecar where none holds the lock; OSError where that fails."""
         self._reap(wait=True)
-        if not is_locked(self.spool / "lock"):
+        if not self.is_running():
             self._launcher = ensure_sidecar(self._settings, self.spool, self._key)
+
+    def is_running(self) -> bool:
+        """Whether a sidecar holds the lock."""
+        return is_locked(self.spool / "lock")
 
     def ensure_or_warn(self) -> None:
         """The same, with one warning instead of the exception."""

@@ -367,7 +367,7 @@ class Run:
                 limit = limit if self._sidecar.may_send else 0.0
                 sent = finish.await_upload(progress, writer.position, limit, run_dir, ensure)
             elif finish.dies_with_the_job():
-                finish.await_records(progress, limit, ensure)
+                finish.await_records(progress, limit, ensure, self._sidecar.is_running)
         say(f"run {self.name} {state} → {(sent and self.url) or shown(run_dir)}")
 
     def _record_config(self, entries: dict[str, Any]) -> None:
