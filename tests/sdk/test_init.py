@@ -244,7 +244,9 @@ def test_full_disk_keeps_the_training_going(train: Train, small_disk: Path) -> N
     assert sum("No space" in line for line in done.warnings) == 1
     (directory,) = (small_disk / "kiseki").glob("run-*")
     found = read_run(directory)
-    assert found.damage == [] and 0 < found.fold.rows < 3000
+    # The sidecar may hold a file of its own, empty as long as the disk is full.
+    assert [line for line in found.damage if not line.endswith("byte 0")] == []
+    assert 0 < found.fold.rows < 3000
 
 
 def test_file_size_limit_keeps_the_training_going(train: Train) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -67,6 +68,9 @@ class OwnWriter:
         if writer is not None:
             writer.append(State(writer.now(), "finished", 0, None, None))
             writer.close()
+            if not writer.position:  # A full disk: an empty file says nothing, and reads as a damaged one.
+                with contextlib.suppress(OSError):
+                    os.unlink(self._folder / f"{writer.header.writer}{_SUFFIX}")
 
     def _open(self) -> RecordWriter | None:
         if self._writer is None and self._run is not None:
