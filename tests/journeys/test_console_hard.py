@@ -22,8 +22,9 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("options", [(), ("-u",)], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize(
+    ("end", "options"), [*((end, ()) for end in ENDS), ("sigkill", ("-u",)), ("_exit", ("-u",))]
+)
 def test_last_line_before_an_end_is_recorded(laptop: Home, end: str, options: tuple[str, ...]) -> None:
     how, code = ENDS[end]
     script = f"{INIT}\nimport os, signal, time\nfor i in range(100):\n    print('line', i)\n{how}\n"

@@ -121,16 +121,15 @@ print("parent")
 """
 
 
-@pytest.mark.parametrize("into", ["pipe", "pty"])
+FINISH, EXIT = "run.finish()", ""
+KILLED = "sys.stdout.flush(); os.kill(os.getpid(), signal.SIGKILL)"
+LEFT = "sys.stdout.flush(); os._exit(0)"
+
+
 @pytest.mark.parametrize(
-    "end",
-    [
-        "run.finish()",
-        "",
-        "sys.stdout.flush(); os.kill(os.getpid(), signal.SIGKILL)",
-        "sys.stdout.flush(); os._exit(0)",
-    ],
-    ids=["finish", "exit", "killed", "_exit"],
+    ("end", "into"),
+    [(FINISH, "pipe"), (EXIT, "pipe"), (KILLED, "pipe"), (LEFT, "pipe"), (FINISH, "pty"), (KILLED, "pty")],
+    ids=["finish", "exit", "killed", "_exit", "finish on a terminal", "killed on a terminal"],
 )
 def test_child_that_outlives_the_training_prints_on(laptop: Home, end: str, into: str) -> None:
     done = run_script(laptop, INIT + OUTLIVING + end, into=into)

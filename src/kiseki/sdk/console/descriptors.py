@@ -91,23 +91,14 @@ class Descriptors:
         channel = self._by_identity.get((status.st_dev, status.st_ino))
         if channel is None:
             return None
-        if not self._is_quiet():
-            if channel.is_under_way():
-                channel.settle()
-            for other in self._channels:
-                if other is not channel:
-                    other.let_read()
-            if self._state[relay.TAKEN] > self._arrived:
-                self._await_arrival(_ORDERLY_S)
+        self._await_order(channel)
         return channel.straight
 
     def settle(self, fd: int) -> None:
-        """Wait until what was written on `fd` before has reached the terminal."""
-        if self._is_quiet():
-            return
+        """Wait until what was written before `fd` is written on, as far as `straight_to_terminal` does."""
         for channel in self._channels:
             if fd in channel.fds:
-                channel.settle()
+                self._await_order(channel)
 
     def catch_up(self, *, hurried: bool = False) -> None:
         """Wait (briefly) until what was written so far is recorded."""
@@ -129,6 +120,17 @@ class Descriptors:
         os.close(self._copy)
         for channel in self._channels:
             channel.close()
+
+    def _await_order(self, channel: Channel) -> None:
+        if self._is_quiet():
+            return
+        if channel.is_under_way():
+            channel.settle()
+        for other in self._channels:
+            if other is not channel:
+                other.let_read()
+        if self._state[relay.TAKEN] > self._arrived:
+            self._await_arrival(_ORDERLY_S)
 
     def _await_arrival(self, patience: float) -> None:
         """Wait until the pump has what the relay has read so far, for as long as that goes on."""
