@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import select
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from kiseki.records.directory import read_run
@@ -17,8 +21,10 @@ from kiseki.records.reader import read_records
 from kiseki.records.recorded_files import Version
 from kiseki.sidecar import file_worker
 from kiseki.sidecar import files as scanning
+from kiseki.sidecar.file_attendant import FileAttendant
 from kiseki.sidecar.file_work import FileWork
 from kiseki.sidecar.files import FileScan
+from kiseki.sidecar.follow import RunFollow
 from kiseki.sidecar.run_files import RunFiles
 
 Wait = Callable[..., Any]
@@ -277,3 +283,26 @@ def test_files_without_a_server_are_recorded_and_the_next_sidecar_knows(world: A
     assert records[0].mtime_ns == os.stat(trainer.run_dir / "files/a.txt").st_mtime_ns
     read_run(trainer.run_dir)
     assert not any(thread.name.startswith("kiseki") for thread in threading.enumerate())
+
+
+def test_a_worker_that_ended_after_the_last_run_wakes_nobody(root: Path, wait_until: Wait) -> None:
+    attendant, run = FileAttendant(), RunFollow(root.parent)
+    (root / "a").write_text("1")
+    others = psutil.Process().children()
+    attendant.attend(run, 1.0)
+    attendant.attend(run, 2.0)
+    (worker,) = [child for child in psutil.Process().children() if child not in others]
+    attendant.release(run)
+    wait_until(lambda: worker.status() == psutil.STATUS_ZOMBIE)
+    poll = select.poll()
+    attendant.register(poll)
+    assert poll.poll(0) == []
+
+
+def test_the_words_of_another_program_leave_its_own_log_as_it_is(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.log"
+    mine.write_bytes(b"x" * 300_000)
+    with mine.open("ab") as output:
+        code = "from kiseki.sidecar.log import log; log('files wait')"
+        subprocess.run([sys.executable, "-c", code], stderr=output, check=True)
+    assert mine.read_bytes().startswith(b"x" * 300_000) and mine.read_text().endswith(" files wait\n")

@@ -77,7 +77,8 @@ class FileAttendant:
 
     def register(self, poll: select.poll) -> None:
         """Let `poll` return when the worker has said something."""
-        self._work.register(poll)
+        if self._runs:  # Else nobody would take its last word, and `poll` would return for ever.
+            self._work.register(poll)
 
     def _look(self, run: RunFollow, files: RunFiles) -> None:
         if run.ended:

@@ -1,4 +1,4 @@
-"""The sidecar's log: one line at a time to stderr, which points at the spool's `sidecar.log`."""
+"""The sidecar's log: one line at a time to stderr, which in a sidecar is the spool's `sidecar.log`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ _LOG_BYTES: Final = 256 * 1024
 
 
 def log(line: str) -> None:
-    """Write one line to stderr; the log is kept short."""
+    """Write one line to stderr."""
+    try:
+        sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+        sys.stderr.flush()
+    except OSError:
+        pass
+
+
+def shorten_log() -> None:
+    """Begin the log anew where it is long. Only for a sidecar: elsewhere stderr is a file of the user's."""
     try:
         if os.fstat(2).st_size > _LOG_BYTES:
             os.ftruncate(2, 0)
-        sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
-        sys.stderr.flush()
     except OSError:
         pass

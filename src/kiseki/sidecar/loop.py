@@ -15,7 +15,7 @@ from kiseki.sidecar.attendant import Attendant, Attendants
 from kiseki.sidecar.death import Deaths
 from kiseki.sidecar.durable import Durability
 from kiseki.sidecar.follow import RunFollow, WriterFollow
-from kiseki.sidecar.log import log
+from kiseki.sidecar.log import log, shorten_log
 from kiseki.sidecar.spool import Pointer, Progress, Spool
 from kiseki.sidecar.upload import Server
 from kiseki.system.watch import DirectoryWatch
@@ -245,6 +245,7 @@ class Sidecar:
 
     def _wait(self, idle_since: float) -> None:
         """Sleep until a file grows, a process ends, or something is due."""
+        shorten_log()
         now = time.monotonic()
         due = min((server.due() for server in self._servers.values()), default=float("inf"))
         until = min(due, self._attendants.next_turn(), now + _LOOK_S)
