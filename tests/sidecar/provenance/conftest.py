@@ -117,7 +117,7 @@ def gather(tmp_path: Path) -> Iterator[Callable[..., Gathered]]:
 
     def run(cwd: Path, program: str | Path = "", **request: Any) -> Gathered:
         run_dir = tmp_path / f"run-{len(runs)}"
-        (run_dir / "files").mkdir(parents=True)
+        (run_dir / "files").mkdir(parents=True, exist_ok=True)
         asked = {
             "run_dir": str(run_dir),
             "cwd": str(cwd),

@@ -48,6 +48,8 @@ def test_each_kind_of_installation_is_spelled_as_pip_freeze_does(tmp_path: Path,
     _install(first, "conda", direct_url__json=_from("file:///home/conda/feedstock_root/x/work"))
     _install(first, "odd", direct_url__json="{", INSTALLER="pip\n")
     (first / "broken-1.0.dist-info").mkdir()
+    _install(first, "latin")
+    (first / "latin-1.0.dist-info" / "METADATA").write_bytes(b"Name: latin\nAuthor: Jos\xe9\n")
     _install(second, "plain.name", "1.0")
     _install(second, "later")
     gathered = gather(tmp_path, sys_path=[str(first), "", "second", "/nowhere", str(first)])
@@ -147,3 +149,23 @@ def test_code_below_the_prefix_of_a_systems_python_is_the_users_own(tmp_path: Pa
         (tmp_path / name).write_text("1\n")
         told = gather(tmp_path, tmp_path / name, prefix=str(tmp_path)).told
         assert told.get("code_file") == ("code/src/app/t.py" if name.startswith("src") else None)
+
+
+def test_what_the_user_saved_under_a_name_of_ours_is_not_written_through(
+    tmp_path: Path, gather: Gather
+) -> None:
+    own = tmp_path / "project"
+    names = {"requirements.txt": "requirements.txt", "sub/uv.lock": "uv.lock", "code/t.py": "code/t.py"}
+    files = tmp_path / "run-0" / "files"
+    for source, name in names.items():
+        (own / source).parent.mkdir(parents=True, exist_ok=True)
+        (own / source).write_text("the user's\n")
+        (files / name).parent.mkdir(parents=True, exist_ok=True)
+        (files / name).symlink_to(own / source)
+    (own / "uv.lock").write_text("lock\n")
+    (own / "t.py").write_text("1\n")
+    gathered = gather(own, own / "t.py")
+    assert [(own / source).read_text() for source in names] == 3 * ["the user's\n"]
+    assert (gathered.files / "uv.lock").read_text() == "lock\n"
+    assert (gathered.files / "code" / "t.py").read_text() == "1\n"
+    assert (gathered.files / "requirements.txt").read_text().startswith("# ")

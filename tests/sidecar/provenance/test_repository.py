@@ -211,3 +211,10 @@ def test_the_sidecars_own_variables_do_not_lead_git_astray(
     ).stdout.strip()
     found = gather(repo.folder).git
     assert (found["root"], found["commit"]) == (str(repo.folder), head)
+
+
+def test_a_submodule_that_is_said_to_be_the_repository_itself_is_passed_over(
+    repo: Any, gather: Gather
+) -> None:
+    repo.commit({".gitmodules": '[submodule "a"]\npath = .\n[submodule "b"]\npath = ../x\nurl = y\n'})
+    assert "submodules" not in gather(repo.folder).git

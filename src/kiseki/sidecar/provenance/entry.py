@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from kiseki.sidecar.provenance.placing import placed
+
 MAX_BYTES: Final = 10 * 1024 * 1024
 
 
@@ -19,12 +21,11 @@ def save_entry(program: str, root: str, cwd: str, files: Path) -> tuple[str | No
     if not program or not (program.endswith((".py", ".ipynb", ".sh")) or _is_text(program)):
         return None, ""
     relative = _place(program, root) or _place(program, cwd) or os.path.basename(program)
-    target = files / "code" / relative
     try:
         if os.stat(program).st_size > MAX_BYTES:
             return None, f"{program} is larger than {MAX_BYTES // 2**20} MB and was not saved"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(program, target)
+        with placed(files, os.path.join("code", relative)) as partial:
+            shutil.copyfile(program, partial)
     except OSError as error:
         return None, f"{program} was not saved: {error.strerror or error}"
     return f"code/{Path(relative).as_posix()}", ""

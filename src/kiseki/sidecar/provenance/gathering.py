@@ -23,6 +23,7 @@ from kiseki.sidecar.provenance.packages import (
     write_requirements,
 )
 from kiseki.sidecar.provenance.patch import write_patch
+from kiseki.sidecar.provenance.placing import placed
 from kiseki.sidecar.provenance.repository import Repository, find_repository
 
 TOTAL_SECONDS: Final = 150.0
@@ -92,11 +93,13 @@ class _Gathering:
         prefix: str = self._request["prefix"]
         try:
             lines = list_requirements(self._request["sys_path"], self._cwd)
-            write_requirements(self._files / PACKAGES_FILE, lines, interpreter())
+            with placed(self._files, PACKAGES_FILE) as partial:
+                write_requirements(partial, lines, interpreter())
             facts["packages_file"] = PACKAGES_FILE
             explicit = conda_packages(prefix)
             if explicit:
-                (self._files / CONDA_FILE).write_text("\n".join(explicit) + "\n")
+                with placed(self._files, CONDA_FILE) as partial:
+                    partial.write_text("\n".join(explicit) + "\n")
         except OSError as error:
             self._notes.append(f"the packages are not recorded: {error.strerror or error}")
             return facts

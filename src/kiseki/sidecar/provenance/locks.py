@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from kiseki.sidecar.provenance.placing import placed
+
 LOCK_FILES: Final = (
     "uv.lock", "poetry.lock", "Pipfile.lock", "pdm.lock", "pixi.lock", "pylock.toml", "conda-lock.yml",
     "environment.yml", "environment.yaml",
@@ -38,7 +40,8 @@ def copy_locks(locks: list[Path], files: Path) -> tuple[list[str], str]:
             if lock.stat().st_size > MAX_BYTES:
                 notes.append(f"{lock.name} is larger than {MAX_BYTES // 2**20} MB")
                 continue
-            shutil.copyfile(lock, files / lock.name)
+            with placed(files, lock.name) as partial:
+                shutil.copyfile(lock, partial)
         except OSError as error:
             notes.append(f"{lock.name}: {error.strerror or error}")
             continue

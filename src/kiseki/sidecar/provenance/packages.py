@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from importlib.metadata import Distribution, MetadataPathFinder
+from importlib.metadata import Distribution, DistributionFinder, MetadataPathFinder
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -27,10 +27,13 @@ def list_requirements(sys_path: Iterable[str], cwd: str) -> list[str]:
     """One line for each distribution found on `sys_path`, sorted by name; the first of a name counts."""
     lines: dict[str, str] = {}
     for distribution in _distributions(sys_path, cwd):
-        name, version = _name_and_version(distribution)
-        normal = re.sub(r"[-_.]+", "-", name).lower()
-        if name and normal not in lines:
-            lines[normal] = _line(distribution, name, version)
+        try:
+            name, version = _name_and_version(distribution)
+            normal = re.sub(r"[-_.]+", "-", name).lower()
+            if name and normal not in lines:
+                lines[normal] = _line(distribution, name, version)
+        except (OSError, ValueError):  # Not UTF-8, not readable, no address: it must not cost the others.
+            continue
     return [lines[name] for name in sorted(lines)]
 
 
@@ -57,13 +60,7 @@ def conda_packages(prefix: str) -> list[str]:
 def _distributions(sys_path: Iterable[str], cwd: str) -> Iterator[Distribution]:
     for entry in dict.fromkeys(os.path.join(cwd, entry) if cwd else entry for entry in sys_path):
         if os.path.isdir(entry):
-            yield from MetadataPathFinder().find_distributions(_context(entry))
-
-
-def _context(entry: str) -> Any:
-    from importlib.metadata import DistributionFinder
-
-    return DistributionFinder.Context(path=[entry])
+            yield from MetadataPathFinder().find_distributions(DistributionFinder.Context(path=[entry]))
 
 
 def _name_and_version(distribution: Distribution) -> tuple[str, str]:

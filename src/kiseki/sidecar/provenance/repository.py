@@ -204,7 +204,10 @@ def _submodules(git: Git, root: str) -> list[Submodule]:
     for module in entries.values():
         path = module.get("path", "")
         folder = Path(root, path)
-        if not path or not (folder / ".git").exists():
+        # Git has none such, but a file may say anything: "." would lead back here for ever.
+        if path in ("", ".") or ".." in Path(path).parts or os.path.isabs(path):
+            continue
+        if not (folder / ".git").exists():
             continue
         inside = git.within(folder)
         head = inside.ask("rev-parse", "--verify", "-q", "HEAD^{commit}")
