@@ -234,3 +234,13 @@ def test_random_bytes_leave_clean_lines() -> None:
         terminal.feed(0, random.choice([STDOUT, STDERR]), random.randbytes(random.randrange(400)))
     for line in (*terminal.take(), *terminal.screen()):
         assert not re.search(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]", SGR.sub("", line.text))
+
+
+def test_a_cursor_that_is_sent_far_away_makes_no_long_line_of_nothing() -> None:
+    terminal = fed((STDOUT, b"\x1b[65535Cx\n\x1b[999Gy\n" + b"z" * 600 + b"\r\x1b[650C!\n"))
+    assert shown(terminal) == [" " * 512 + "x", " " * 512 + "y", "z" * 600 + "!"]
+
+
+def test_rows_that_only_the_cursor_passed_are_blank_and_final_with_the_screen() -> None:
+    terminal = fed((STDOUT, b"\x1b[3Bx\x1b[2J"), time_us=7)
+    assert terminal.take() == [Line(7, STDOUT, text) for text in ("", "", "", "x")]

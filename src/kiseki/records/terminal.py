@@ -25,6 +25,9 @@ SCREEN_ROWS = 100
 SCREEN_TEXT = 256 * 1024
 """Characters above the last row that the screen holds, looked at whenever a long row is left behind."""
 
+REACH = 512
+"""Columns that a cursor movement reaches where no text stands: a terminal is about as wide at most."""
+
 _LONG = 1024
 _UNTIDY = 1000
 
@@ -418,9 +421,13 @@ class Terminal:
     def _move_to(self, row: int, column: int) -> None:
         """Put the cursor on a row of the screen; there are rows down to it then."""
         row = min(max(row, 0), SCREEN_ROWS - 1)
-        while row >= len(self._rows):
-            self._rows.append(Row(self._time_us, STDOUT))
-        self._row, self._column = row, min(max(column, 0), MAX_COLUMNS)
+        # One blank line for all: a few bytes may ask for many rows, again and again.
+        self._rows += [Line(self._time_us, STDOUT, "")] * (row + 1 - len(self._rows))
+        if column > REACH:
+            there = self._rows[row]
+            width = there.width if isinstance(there, Row) else measure(there.text)
+            column = min(column, max(width, REACH))
+        self._row, self._column = row, max(column, 0)
 
     def _erase_line(self, what: int) -> None:
         row = self._current()
