@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -186,8 +187,8 @@ def console_page(
         asked = lane_of(lanes, lane)
         start = max(asked.total + first, 0) if first < 0 else first
         end = min(start + limit, asked.total)
-        found = list(asked.lines(connection, start, end))
-    lines = [console_line(number, line) for number, line in _within(found, from_end=first < 0)]
+        found = _within(asked.lines(connection, start, end), from_end=first < 0)
+    lines = [console_line(number, line) for number, line in found]
     return ConsolePage(
         total=asked.total,
         stable=asked.stable,
@@ -224,11 +225,15 @@ def console_line(number: int, line: Line) -> ConsoleLine:
     )
 
 
-def _within(found: list[tuple[int, Line]], *, from_end: bool) -> list[tuple[int, Line]]:
-    """The lines that fit into a page, at least one, from its beginning or from its end."""
+def _within(lines: Iterable[tuple[int, Line]], *, from_end: bool) -> Iterable[tuple[int, Line]]:
+    """The lines that fit into a page, at least one, the first of these or the last; no more are held."""
+    kept: deque[tuple[int, Line]] = deque()
     size = 0
-    for count, (_, line) in enumerate(reversed(found) if from_end else found):
+    for number, line in lines:
+        if not from_end and kept and size + len(line.text) > PAGE_TEXT:
+            break
+        kept.append((number, line))
         size += len(line.text)
-        if size > PAGE_TEXT and count:
-            return found[-count:] if from_end else found[:count]
-    return found
+        while size > PAGE_TEXT and len(kept) > 1:
+            size -= len(kept.popleft()[1].text)
+    return kept
