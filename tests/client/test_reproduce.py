@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,40 @@ def test_an_interpreter_that_does_not_exist_leaves_the_code_and_says_so(tmp_path
     assert made.environment is None
     assert any(line.startswith("no environment: /no/python cannot be run") for line in made.shortfalls)
     assert made.command.argv == ("python", "t.py")
+
+
+def test_links_of_the_repository_lead_nothing_out_of_the_work_tree(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=Mei", "-c", "user.email=mei@example.org")
+        command = ["git", "-C", str(tmp_path / "repo"), *identity, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def fetch(name: str, target: Path) -> bool:
+        target.write_text("print('mine')\n")
+        return name.startswith("code/t")
+
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "key").write_text("precious")
+    (home / "profile").write_text("precious")
+    (tmp_path / "repo").mkdir()
+    git("init", "-q")
+    (tmp_path / "repo" / "out").symlink_to(home)
+    (tmp_path / "repo" / "t.py").symlink_to(home / "profile")
+    git("add", "-A")
+    git("commit", "-q", "-m", "links")
+    modules = [
+        {"path": path, "url": str(tmp_path / "gone"), "base": "a" * 40} for path in ("out/.ssh", "out")
+    ]
+    environment = {
+        "git": {"commit": git("rev-parse", "HEAD"), "root": str(tmp_path / "repo"), "submodules": modules},
+        "code_file": "code/t.py",
+        "command": ["python", "t.py"],
+    }
+    recorded = Recorded("a/b/c", "c", "c", environment, fetch)
+    made = reproduce(recorded, tmp_path / "into", start=tmp_path, with_environment=False)
+    assert (home / ".ssh" / "key").read_text() == (home / "profile").read_text() == "precious"
+    assert (tmp_path / "into" / "t.py").read_text() == "print('mine')\n"
+    assert [line.split(" is ")[0] for line in made.shortfalls[:2]] == [
+        "submodule out/.ssh", "submodule out",
+    ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from kiseki.client.reproduce.git import GitFailed, git, succeeds
-from kiseki.client.reproduce.recorded import Recorded, commit_of, inside
+from kiseki.client.reproduce.recorded import Recorded, commit_of, inside, place
 from kiseki.system.secrets import strip_credentials
 
 
@@ -113,9 +113,17 @@ def _submodules(recorded: Recorded, into: Path, local: Path | None, shortfalls: 
     for module in modules if isinstance(modules, list) else []:
         if not isinstance(module, Mapping):
             continue
-        path, wanted = inside(str(module.get("path", ""))), commit_of(str(module.get("base")))
+        try:
+            path = inside(str(module.get("path", "")))
+            target = place(into, path)
+            if target.is_symlink():
+                raise ValueError(f"{path} is a link")
+        except ValueError as refused:
+            shortfalls.append(f"submodule {module.get('path')} is missing: {refused}")
+            continue
+        wanted = commit_of(str(module.get("base")))
         sources = [str(local / path)] if local is not None and (local / path / ".git").exists() else []
-        error = _clone_submodule(module, [*sources, str(module.get("url", ""))], into / path, wanted)
+        error = _clone_submodule(module, [*sources, str(module.get("url", ""))], target, wanted)
         if error:
             shortfalls.append(f"submodule {path} is missing: {error}")
 
@@ -170,6 +178,7 @@ def _patch(recorded: Recorded, into: Path, scratch: Path, shortfalls: list[str])
         git(into, "apply", "--whitespace=nowarn", str(patch), alone=True)
     except GitFailed as error:
         kept = into / "diff.patch.not-applied"
+        kept.unlink(missing_ok=True)
         shutil.copyfile(patch, kept)
         shortfalls.append(f"the patch could not be applied ({error}); it lies in {kept}")
         return False
@@ -188,7 +197,7 @@ def _entry(recorded: Recorded, into: Path, scratch: Path, shortfalls: list[str])
     if not recorded.fetch(name, copy):
         shortfalls.append(f"{name} is recorded, but its content is not there")
         return str(relative) if (into / relative).is_file() else None
-    target = into / relative
+    target = place(into, relative)
     if target.is_file() and target.read_bytes() == copy.read_bytes():
         return str(relative)
     if target.exists():
@@ -196,5 +205,6 @@ def _entry(recorded: Recorded, into: Path, scratch: Path, shortfalls: list[str])
             f"{relative} in git is another than the one that ran; the recorded copy is in its place"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # It may be a link, and what that leads to is none of the run's.
     shutil.copyfile(copy, target)
     return str(relative)

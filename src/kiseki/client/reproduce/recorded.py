@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -92,6 +93,14 @@ def inside(path: str) -> PurePosixPath:
     if not path or pure.is_absolute() or ".." in pure.parts or ".git" in pure.parts or "\0" in path:
         raise ValueError(f"the recorded path {path!r:.200} leads out of its folder")
     return pure
+
+
+def place(into: Path, relative: PurePosixPath) -> Path:
+    """Where `relative` lies in the work tree `into`. Raises ValueError where a link leads out of that."""
+    target = into / relative
+    if not Path(os.path.realpath(target.parent)).is_relative_to(os.path.realpath(into)):
+        raise ValueError(f"{relative} leads out of the work tree, by a link in it")
+    return target
 
 
 def commit_of(text: str) -> str | None:

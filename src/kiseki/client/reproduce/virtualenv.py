@@ -50,6 +50,8 @@ def build_environment(
     if from_lock:
         return _from_lock(recorded, into, scratch)
     venv = into / ".venv"
+    if venv.is_symlink():
+        raise Unbuildable(f"{venv} is a link that git has: remove it from the work tree")
     shortfalls: list[str] = []
     uv = shutil.which("uv")
     wanted = recorded.text("python")
@@ -83,7 +85,11 @@ def build_environment(
 def find_python(executable: str, version: str) -> str | None:
     """An interpreter of the recorded version on this machine, else one of its minor version, else None."""
     minor = ".".join(version.split(".")[:2])
-    found = [executable, sys.executable, shutil.which(f"python{minor}") or "", shutil.which("python3") or ""]
+    # What a record calls an interpreter may be any program of this machine.
+    named = (
+        executable if os.path.basename(executable).lower().startswith(("python", "pypy", "graalpy")) else ""
+    )
+    found = [named, sys.executable, shutil.which(f"python{minor}") or "", shutil.which("python3") or ""]
     candidates = {
         name: _version_of(name) or "" for name in dict.fromkeys(found) if name and os.path.exists(name)
     }
