@@ -141,6 +141,16 @@ def test_what_cannot_be_saved_is_one_warning(run: Any, capsys: pytest.CaptureFix
     assert capsys.readouterr().err.count("best.pt is not saved") == 1
 
 
+def test_a_pipe_in_a_folder_is_passed_over_and_holds_nothing_up(
+    run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo("model/pipe")
+    Path("model/rest.pt").write_text("two")
+    assert run.save("model", policy="now") == [str(Path(run.dir, "model"))]
+    assert sorted(os.listdir(Path(run.dir, "model"))) == ["best.pt", "rest.pt"]
+    assert "pipe is not saved: it is no file" in capsys.readouterr().err
+
+
 def test_save_after_finish_is_refused_as_wandb_does(run: Any) -> None:
     run.finish()
     with pytest.raises(kiseki.UsageError, match="has finished"):

@@ -53,13 +53,8 @@ def save_files(
     targets = set(there)
     for source in found:
         target = files / Path(*source.parts[len(base.parts) :])
-        try:
-            _place(source, target, files, run_dir, policy)
-        except OSError as error:
-            what = error.strerror or str(error)
-            warn_once(("save", str(target)), f"save: {source} is not saved: {what}")
-            continue
-        targets.add(target)
+        if _is_placed(source, target, files, run_dir, policy):
+            targets.add(target)
     return sorted(str(target) for target in targets)
 
 
@@ -93,12 +88,23 @@ def _literal(base: PurePath, relative: PurePath, files: Path) -> tuple[list[Path
     return ([Path(base / relative)] if os.path.lexists(base / relative) else []), there
 
 
+def _is_placed(source: Path, target: Path, files: Path, run_dir: Path | None, policy: str) -> bool:
+    """Link or copy one source; False, with one warning, where that cannot be."""
+    try:
+        _place(source, target, files, run_dir, policy)
+    except OSError as error:
+        what = error.strerror or str(error)
+        warn_once(("save", str(target)), f"save: {source} is not saved: {what}")
+        return False
+    return True
+
+
 def _place(source: Path, target: Path, files: Path, run_dir: Path | None, policy: str) -> None:
     """Link or copy one source, a folder file by file; raises OSError."""
     if source.is_dir():
         target.mkdir(parents=True, exist_ok=True)
         for file in _files_below(source, run_dir):
-            _place(file, target / file.relative_to(source), files, run_dir, policy)
+            _is_placed(file, target / file.relative_to(source), files, run_dir, policy)
         return
     if run_dir is not None:
         _mark(run_dir / AT_END / target.relative_to(files), policy)
@@ -145,6 +151,8 @@ def _copy(source: Path, target: Path, staging: Path) -> None:
     """Copy a file whole, by a rename: nobody sees half of it."""
     import shutil
 
+    if not source.is_file():  # A pipe would be read for ever.
+        raise OSError("it is no file")
     partial = staging / f".saving-{os.getpid()}-{os.urandom(4).hex()}"
     try:
         if not _clone(source, partial):
