@@ -24,10 +24,9 @@ export type Block =
 
 const MOST_DEPTH = 12;
 const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`]*)$/;
-const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
+const HEADING = /^ {0,3}(#{1,6})\s+(.*)$/;
 const RULE = /^ {0,3}([-*_])(?:\s*\1){2,}\s*$/;
 const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])(?:( +)(.*)|$)/;
-const DELIMITERS = /^\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*$/;
 
 export function parseMarkdown(text: string): Block[] {
   return blocksOf(text.replace(/\r\n?/g, "\n").replace(/\t/g, "    ").split("\n"), 0);
@@ -49,7 +48,7 @@ function blocksOf(lines: readonly string[], depth: number): Block[] {
       blocks.push({ kind: "code", language: fence[2]!.trim(), text: lines.slice(at + 1, end).join("\n") });
       at = end + 1;
     } else if (heading) {
-      blocks.push({ kind: "heading", level: heading[1]!.length, inside: inlinesOf(heading[2]!) });
+      blocks.push({ kind: "heading", level: heading[1]!.length, inside: inlinesOf(withoutMarks(heading[2]!)) });
       at++;
     } else if (RULE.test(line)) {
       blocks.push({ kind: "rule" });
@@ -65,7 +64,7 @@ function blocksOf(lines: readonly string[], depth: number): Block[] {
       at = end;
     } else if (ITEM.test(line)) {
       at = takeList(lines, at, blocks, depth);
-    } else if (line.includes("|") && DELIMITERS.test(lines[at + 1] ?? "")) {
+    } else if (line.includes("|") && isDelimiters(lines[at + 1] ?? "")) {
       const end = runOf(lines, at + 2, (each) => each.includes("|"));
       const rows = lines.slice(at + 2, end).map((each) => cellsOf(each).map(inlinesOf));
       blocks.push({ kind: "table", header: cellsOf(line).map(inlinesOf), rows });
@@ -97,8 +96,10 @@ function takeList(lines: readonly string[], from: number, blocks: Block[], depth
       const deeper = line.length - line.trimStart().length >= indent;
       if (line.trim() === "") {
         // A blank line ends the item unless it goes on further in.
-        const next = lines.slice(at).find((each) => each.trim() !== "");
+        const end = runOf(lines, at, (each) => each.trim() === "");
+        const next = lines[end];
         if (next === undefined || next.length - next.trimStart().length < indent) break;
+        while (at < end - 1) inner.push(lines[at++]!.trim());
         inner.push("");
       } else if (deeper) inner.push(line.slice(indent));
       else if (startsBlock(line)) break;
@@ -124,6 +125,19 @@ function startsBlock(line: string): boolean {
   return FENCE.test(line) || HEADING.test(line) || RULE.test(line) || ITEM.test(line) || /^ {0,3}>/.test(line);
 }
 
+/** A heading's text without the signs that may close it. By hand: an expression would try every blank of a long line. */
+function withoutMarks(text: string): string {
+  const whole = text.trimEnd();
+  let end = whole.length;
+  while (whole[end - 1] === "#") end--;
+  return end === 0 || /\s/.test(whole[end - 1]!) ? whole.slice(0, end).trimEnd() : whole;
+}
+
+/** Whether this is the line below a table's header. */
+function isDelimiters(line: string): boolean {
+  return line.includes("-") && /^[\s|:-]+$/.test(line) && cellsOf(line).every((cell) => /^:?-+:?$/.test(cell));
+}
+
 function cellsOf(line: string): string[] {
   const inner = line.trim().replace(/^\|/, "").replace(/(^|[^\\])\|$/, "$1");
   return inner.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
@@ -131,7 +145,7 @@ function cellsOf(line: string): string[] {
 
 const SPECIAL = /[\\`[!<h*_~ ]/g;
 const AUTO = /<((?:https?:\/\/|mailto:)[^\s<>]+)>/y;
-const BARE = /https?:\/\/[^\s<>]+/y;
+const BARE = /https?:\/\/[^\s<>]{1,2000}/y;
 const TARGET = /\(\s*<?((?:[^\s<>()]|\([^\s<>()]*\))*)>?(?:\s+(?:"[^"]*"|'[^']*'))?\s*\)/y;
 const BREAK = /(?: {2,}|\\)\n/y;
 const WORD = /[\p{L}\p{N}]/u;
