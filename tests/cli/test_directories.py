@@ -160,3 +160,18 @@ def test_show_system_tells_what_was_measured_beside_the_run(kiseki: Callable, wr
         3,
         ["_runtime", "_step", "_timestamp", "best", "loss", "step_name"],
     )
+
+
+def test_what_a_run_is_called_commands_no_terminal(kiseki: Callable, tmp_path: Path) -> None:
+    code = (
+        "import kiseki\n"
+        "evil = 'a\\x1b]0;title\\x07\\x9b2Jb'\n"
+        "with kiseki.init(mode='offline', project='p', name=evil, notes=evil, config={evil: evil}) as run:\n"
+        "    print(run.sync_dir)\n"
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    printed = kiseki("show", made.stdout.strip()).stdout
+    assert printed.count("a\ufffd]0;title\ufffd\ufffd2Jb") == 4
+    assert not set(printed) & {"\x1b", "\x07", "\x9b"}

@@ -90,7 +90,9 @@ def _download(files: list[File], root: Path, replace: bool, as_json: bool) -> No
     for each in files:
         where = root.joinpath(*each.name.split("/"))
         if where.exists() and not replace:
-            raise click.ClickException(f"{where} exists: --replace writes over it, -o puts it elsewhere")
+            raise click.ClickException(
+                f"{shown(str(where))} exists: --replace writes over it, -o puts it elsewhere"
+            )
         each.download(root, replace=replace).close()
         saved.append({"path": each.name, "size": each.size, "file": str(where)})
         if not as_json:

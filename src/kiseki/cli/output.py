@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -18,6 +19,8 @@ STATE_MARKS = {
     "killed": "■",
     "no_contact": "○",
 }
+# Control characters but tabs and line feeds, and the beginning of an escape sequence that is no colour.
+_COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[[0-9;]*m)")
 _SIZE_UNITS = ("kB", "MB", "GB", "TB", "PB")
 _STATE_COLOURS = {"running": "blue", "finished": "green", "failed": "red", "crashed": "yellow"}
 
@@ -27,6 +30,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 def print_json(value: object) -> None:
     """Print one value as one line of JSON (NaN, infinities and big integers as docs/formats says)."""
     click.echo(to_json(value))
+
+
+def print_text(text: str) -> None:
+    """Print text that may hold anything, as a run's name does: of what a terminal obeys only colours stay."""
+    click.echo(_COMMANDS.sub("\ufffd", text))
 
 
 def state_text(state: str) -> str:
@@ -80,16 +88,16 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         padded = [
             cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(row, widths, strict=True)
         ]
-        click.echo("  ".join(padded).rstrip())
+        print_text("  ".join(padded).rstrip())
 
 
 def print_tree(title: str, values: Mapping[str, object]) -> None:
     """Print a nested mapping under its title, one leaf a line, nested keys joined with a dot."""
     leaves = list(_leaves(values, ""))
-    click.echo(click.style(title, bold=True) + ("" if leaves else "  —"))
+    print_text(click.style(title, bold=True) + ("" if leaves else "  —"))
     width = min(max((len(key) for key, _ in leaves), default=0), 40)
     for key, value in leaves:
-        click.echo(f"  {key:{width}}  {value_text(value)}")
+        print_text(f"  {key:{width}}  {value_text(value)}")
 
 
 def _padded(cell: str, width: int) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kiseki.cli.output import json_option, print_json
+from kiseki.cli.output import json_option, print_json, print_text
 from kiseki.cli.target import run_directory
 
 if TYPE_CHECKING:
@@ -100,26 +100,26 @@ def _start(made: Reproduction, *, quiet: bool) -> int:
 
 def _print(recorded: Recorded, made: Reproduction) -> None:
     checkout, environment = made.checkout, made.environment
-    click.echo(f"{click.style(recorded.name, bold=True)}  {recorded.path}")
+    print_text(f"{click.style(recorded.name, bold=True)}  {recorded.path}")
     if checkout.commit is not None:
-        click.echo(f"  code         {made.directory}: commit {checkout.commit[:12]} of {checkout.source}")
+        print_text(f"  code         {made.directory}: commit {checkout.commit[:12]} of {checkout.source}")
     else:
-        click.echo(f"  code         {made.directory}")
+        print_text(f"  code         {made.directory}")
     if checkout.patched:
         diff = recorded.table("diff")
         files = diff.get("files")
         counts = f"{files} file{'' if files == 1 else 's'}, +{diff.get('additions')} −{diff.get('deletions')}"
-        click.echo(f"  changes      applied: {counts}")
+        print_text(f"  changes      applied: {counts}")
     if environment is not None:
         packages = f", {environment.packages} packages" if environment.packages else ""
-        click.echo(f"  environment  Python {environment.python}{packages}, by {environment.tool}")
-    click.echo("not as it was:")
+        print_text(f"  environment  Python {environment.python}{packages}, by {environment.tool}")
+    print_text("not as it was:")
     for line in made.shortfalls:
-        click.echo(f"  - {line}")
-    click.echo("to run it:")
-    click.echo(f"  cd {shlex.quote(made.command.cwd)}")
+        print_text(f"  - {line}")
+    print_text("to run it:")
+    print_text(f"  cd {shlex.quote(made.command.cwd)}")
     variables = "".join(f"{name}={shlex.quote(value)} " for name, value in made.command.variables.items())
-    click.echo(f"  {variables}{shlex.join(made.command.argv)}")
+    print_text(f"  {variables}{shlex.join(made.command.argv)}")
 
 
 def _document(made: Reproduction, exit_code: int | None) -> dict[str, object]:

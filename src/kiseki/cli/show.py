@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kiseki.cli.output import duration_text, json_option, print_json, print_tree, state_text, time_text
+from kiseki.cli.output import (
+    duration_text,
+    json_option,
+    print_json,
+    print_text,
+    print_tree,
+    state_text,
+    time_text,
+)
 from kiseki.cli.target import run_directory
 
 if TYPE_CHECKING:
@@ -109,8 +117,8 @@ def _seconds(microseconds: int | None) -> float | None:
 
 
 def _print(run: dict[str, Any]) -> None:
-    click.echo(f"{click.style(run['name'] or run['id'], bold=True)}  {state_text(run['state'])}")
-    click.echo(f"{run['entity']}/{run['project']}/{run['id']}")
+    print_text(f"{click.style(run['name'] or run['id'], bold=True)}  {state_text(run['state'])}")
+    print_text(f"{run['entity']}/{run['project']}/{run['id']}")
     reason = f" ({run['reason']})" if run.get("reason") else ""
     exit_code = "" if run.get("exit_code") is None else f"{run['exit_code']}{reason}"
     facts = {
@@ -131,10 +139,10 @@ def _print(run: dict[str, Any]) -> None:
     }
     for name, text in facts.items():
         if text:
-            click.echo(f"  {name:9}  " + "\n             ".join(text.splitlines()))
+            print_text(f"  {name:9}  " + "\n             ".join(text.splitlines()))
     print_tree("config", run.get("config") or {})
     print_tree("summary", run.get("summary") or {})
     if run.get("damage"):
         damage = run["damage"]
         for line in damage if isinstance(damage, (list, tuple)) else [damage]:
-            click.echo(click.style(f"damage: {line}", fg="yellow"))
+            print_text(click.style(f"damage: {line}", fg="yellow"))
