@@ -81,6 +81,7 @@ class Sidecar:
             "prefix": sys.prefix,
             "sys_path": [entry for entry in sys.path if isinstance(entry, str)],
             "program": _entry_script(),
+            "path": os.environ.get("PATH", ""),
             "recording": self._settings.recording,
             "console": self._settings.console != "off",
         }

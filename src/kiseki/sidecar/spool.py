@@ -35,6 +35,8 @@ class Pointer(msgspec.Struct, frozen=True):
     """Absolute path of the script that the training was started with, "" where there is none."""
     recording: dict[str, tuple[Any, str]] = {}
     """What this run's `init`, `settings=` or environment set of the recording settings: value and source."""
+    path: str = ""
+    """The training's `PATH`: git is the one that it would run, not that of whoever started the sidecar."""
     console: bool = True
     """Whether the training recorded its output when it handed this over."""
 

@@ -123,6 +123,16 @@ def test_no_git_at_all(repo: Any, gather: Gather, monkeypatch: pytest.MonkeyPatc
     assert gather(repo.folder).git == {"note": "git cannot be run: No such file or directory"}
 
 
+def test_git_is_that_of_the_training_and_not_of_the_one_that_started_the_sidecar(
+    repo: Any, gather: Gather, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "commit" in gather(repo.folder, path=path).git
+    monkeypatch.setenv("PATH", path)
+    assert "note" in gather(repo.folder, path=str(tmp_path)).git
+
+
 def test_a_git_that_hangs_is_given_up(
     repo: Any, gather: Gather, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -37,6 +37,8 @@ CONDA_FILE: Final = "conda-explicit.txt"
 def gather(request: Mapping[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
     """Do all that `request` asks for. What fails becomes a note in the record, never an exception."""
     _limit_memory()
+    if request.get("path"):  # Not the PATH of the training that happened to start the sidecar.
+        os.environ["PATH"] = request["path"]
     with tempfile.TemporaryDirectory(prefix="kiseki-git-") as scratch:
         _Gathering(request, say, Path(scratch)).work()
 

@@ -18,6 +18,7 @@ def request(pointer: Pointer, recording: Mapping[str, Choice]) -> dict[str, Any]
         "run_dir": pointer.run_dir,
         "cwd": pointer.cwd,
         "program": pointer.program,
+        "path": pointer.path,
         "prefix": pointer.prefix,
         "sys_path": list(pointer.sys_path),
         "git": bool(recording["git"].value),
