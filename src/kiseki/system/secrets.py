@@ -87,9 +87,7 @@ def mask_text(text: str) -> str:
     >>> mask_text("https://mei:pw@example.org/x?token=abc&page=2")
     'https://***@example.org/x?token=***&page=2'
     """
-    text = mask_tokens(text)
-    if "://" in text:
-        text = _url_pattern().sub(_mask_user, text)
+    text = mask_addresses(mask_tokens(text))
     lower = text.lower()
     if any(hint in lower for hint in _HINTS) and any(sign in text for sign in ":= "):
         text = _header_pattern().sub(rf"\g<1>{MASK}", text)
@@ -97,6 +95,15 @@ def mask_text(text: str) -> str:
         if " -" in text or text.startswith("-"):
             text = _option_pattern().sub(_mask_option, text)
     return text
+
+
+def mask_addresses(text: str) -> str:
+    """Text with user and password of every address in it replaced.
+
+    >>> mask_addresses("index https://mei:pw@pypi.example.org/simple")
+    'index https://***@pypi.example.org/simple'
+    """
+    return _url_pattern().sub(_mask_user, text) if "://" in text else text
 
 
 def mask_tokens(text: str) -> str:

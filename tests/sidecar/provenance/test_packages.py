@@ -113,6 +113,20 @@ def test_lock_files_are_found_upwards_and_conda_is_listed(repo: Any, gather: Gat
     )
 
 
+def test_credentials_in_a_lock_file_do_not_leave(repo: Any, gather: Gather) -> None:
+    repo.put(
+        {
+            "environment.yml": "- https://conda.example.org/t/s3cr3t/main\n- --index-url https://mei:pw@h/simple\n",
+            "uv.lock": b'name = "token-bucket"\r\nurl = "https://h/t.whl"\n\xff',
+        }
+    )
+    gathered = gather(repo.folder)
+    public = "- https://conda.example.org/main\n- --index-url https://***@h/simple\n"
+    assert (gathered.files / "environment.yml").read_text() == public
+    assert (gathered.files / "uv.lock").read_bytes() == (repo.folder / "uv.lock").read_bytes()
+    assert gathered.told["provenance_note"] == "credentials in environment.yml are masked"
+
+
 def test_the_entry_script_is_kept_under_its_path_from_the_root(repo: Any, gather: Gather) -> None:
     repo.put({"exp/学習 a.py": "print(1)\n"})
     gathered = gather(repo.folder / "exp", repo.folder / "exp" / "学習 a.py")

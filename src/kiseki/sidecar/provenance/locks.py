@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 from pathlib import Path
 from typing import Final
 
 from kiseki.sidecar.provenance.placing import placed
+from kiseki.system.secrets import mask_addresses, mask_tokens
 
 LOCK_FILES: Final = (
     "uv.lock", "poetry.lock", "Pipfile.lock", "pdm.lock", "pixi.lock", "pylock.toml", "conda-lock.yml",
@@ -41,9 +42,19 @@ def copy_locks(locks: list[Path], files: Path) -> tuple[list[str], str]:
                 notes.append(f"{lock.name} is larger than {MAX_BYTES // 2**20} MB")
                 continue
             with placed(files, lock.name) as partial:
-                shutil.copyfile(lock, partial)
+                if _copy(lock, partial):
+                    notes.append(f"credentials in {lock.name} are masked")
         except OSError as error:
             notes.append(f"{lock.name}: {error.strerror or error}")
             continue
         copied.append(lock.name)
     return copied, "; ".join(notes)
+
+
+def _copy(lock: Path, target: Path) -> bool:
+    """Copy a lock file without the credentials in its addresses; whether there were any."""
+    data = lock.read_bytes()
+    text = data.decode("utf-8", "surrogateescape")
+    public = re.sub(r"(://[^\s/]+)/t/[^\s/]+/", r"\1/", mask_tokens(mask_addresses(text)))  # /t/: conda's
+    target.write_bytes(public.encode("utf-8", "surrogateescape") if public != text else data)
+    return public != text
