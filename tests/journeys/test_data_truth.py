@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 from tests.journeys.account import rows_in_files
 from tests.journeys.world import Home, Server, Training, await_true
+
+from kiseki.records import read_header, read_run
+from kiseki.sidecar.death import last_word
 
 _VARIES = ("at", "updated", "url")
 """Fields of a run that tell when the server touched it, and so may differ after a rebuild."""
@@ -96,9 +100,18 @@ def _await_all(server: Server, home: Home, training: Training) -> None:
 
     def complete() -> bool:
         run = server.run(run_id)
-        return run is not None and run["rows"] == total and run["state"] == state
+        if run is None or run["rows"] != total or run["state"] != state:
+            return False
+        # What the sidecar found out may come after the end.
+        folder = home.run_folder(run_id)
+        ended = [last_word(path) for path in folder.glob("*.kiseki") if _role(path) == "sidecar"]
+        return all(ended) and run["environment"] == read_run(folder).fold.environment
 
-    await_true(complete, seconds=60.0, what=f"{total} rows of run {run_id}, {state}")
+    await_true(complete, seconds=60.0, what=f"{total} rows of run {run_id}, {state}, and its environment")
+
+
+def _role(path: Path) -> str:
+    return read_header(path.read_bytes())[0].role
 
 
 def _all_of(server: Server, training: Training) -> tuple[dict[str, Any], list[dict[str, Any]]]:
