@@ -13,12 +13,10 @@ from typing import Final, NamedTuple, TypeVar
 
 from kiseki.client.blobs import BlobChanged, BlobRefused, ask_blob, upload_blob
 from kiseki.client.transport import Transport, TransportError
+from kiseki.records.layout import FILES
 from kiseki.records.recorded_files import Version, read_recorded
 
 T = TypeVar("T")
-
-FILES: Final = "files"
-"""The folder of a run directory that holds the run's files."""
 
 _ATTEMPTS: Final = 4
 _PAUSE_S: Final = 0.5

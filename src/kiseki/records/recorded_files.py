@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,13 +10,13 @@ import msgspec
 
 from .framing import FRAME, MAGIC, PRELUDE_BYTES, Damaged, Incomplete
 from .kinds import SIDECAR, File
+from .layout import path_on_disk
 from .reader import Follower, read_header
 
 _SUFFIX: Final = ".kiseki"
 _FILE: Final = 6
 _HEADER_READ: Final = 64 * 1024
 _SCAN: Final = 1024 * 1024
-_SURROGATE: Final = re.compile(r"\\udc([89a-f][0-9a-f])")
 _decode_file = msgspec.msgpack.Decoder(File).decode
 
 
@@ -60,14 +59,9 @@ def _read(path: Path, found: dict[str, tuple[int, Version]]) -> None:
                 if position - begin > 1 and data[begin + 1] == _FILE:
                     record = _decode_file(data[begin:position])
                     time_us = header.wall_ns // 1000 + record.t
-                    name = _as_on_disk(record.path)
+                    name = path_on_disk(record.path)
                     if name not in found or found[name][0] <= time_us:
                         version = Version(record.digest, record.size, record.mtime_ns)
                         found[name] = (time_us, version)
     finally:
         follower.close()
-
-
-def _as_on_disk(path: str) -> str:
-    """The path with what is no UTF-8 as lone surrogates again, which a record spells out."""
-    return _SURROGATE.sub(lambda match: chr(0xDC00 + int(match[1], 16)), path)

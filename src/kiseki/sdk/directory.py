@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from kiseki.records.layout import IGNORED
 from kiseki.sdk.terminal import warn_once
 from kiseki.system.paths import record_root
 
@@ -41,9 +42,7 @@ def keep_ignored(run_dir: Path, globs: Sequence[str]) -> None:
     """Note in the run's directory which of its files are not uploaded, for whoever uploads them one day."""
     if globs:
         try:
-            (run_dir / "ignore-globs").write_text(
-                "".join(f"{glob}\n" for glob in globs), "utf-8", "surrogateescape"
-            )
+            (run_dir / IGNORED).write_text("".join(f"{glob}\n" for glob in globs), "utf-8", "surrogateescape")
         except OSError as error:
             warn_once("ignore", f"ignore_globs has no effect: {error}")
 

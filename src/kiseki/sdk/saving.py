@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Final
 
+from kiseki.records.layout import AT_END
 from kiseki.sdk.terminal import warn_once
 
 POLICIES: Final = ("live", "now", "end")
-
-AT_END: Final = "at-end"
-"""Folder of the run directory with a mark for each file that the sidecar is to take only at the end."""
 
 _CLONE: Final = (
     0x40049409  # FICLONE of linux/fs.h: a copy that shares its blocks until one of the two changes

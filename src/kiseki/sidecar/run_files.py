@@ -9,17 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from kiseki.records.layout import AT_END, FILES, IGNORED
 from kiseki.records.recorded_files import Version, read_recorded
 from kiseki.sidecar.file_work import FileWork
 from kiseki.sidecar.files import SHARE, FileScan, Ready
-
-FILES: Final = "files"
-
-AT_END: Final = "at-end"
-"""Folder of marks, one for each path that was saved with `policy="end"`: taken when the run has ended."""
-
-IGNORED: Final = "ignore-globs"
-"""File with the patterns of what is not uploaded, one a line; only where there are any."""
 
 _COPIES: Final = ".copies"
 _AT_ONCE: Final = 64

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import IO, Final, NamedTuple
 
+from kiseki.records.layout import FILES, path_on_disk
 from kiseki.store.blobs import READ_BYTES
-
-FILES: Final = "files"
-"""The folder of a run directory that holds the run's files."""
 
 CHECKED_BYTES: Final = 64 * 1024 * 1024
 """A file reached through a link is hashed before it is served, up to this size."""
@@ -25,7 +22,6 @@ CHECKED_BYTES: Final = 64 * 1024 * 1024
 GROWN_BYTES: Final = 8 * 1024 * 1024
 """Up to this size, what was recorded of a file that has grown since is read from its beginning."""
 
-_SPELLED: Final = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 _KNOWN: Final = 4096
 _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
@@ -185,5 +181,5 @@ def _read_exactly(file: IO[bytes], size: int) -> bytes:
 
 def _spellings(path: str) -> list[str]:
     """The names that a recorded path may have on the disk: a record spells bytes that are no UTF-8."""
-    meant = _SPELLED.sub(lambda found: chr(int(found[1], 16)), path)
+    meant = path_on_disk(path)
     return [path] if meant == path else [path, meant]
