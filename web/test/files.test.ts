@@ -11,7 +11,8 @@ import { decodeText, isText, kindOf } from "../src/lib/run/files/kinds";
 import { inlinesOf, parseMarkdown, safeLink } from "../src/lib/run/files/markdown";
 import NoFiles from "../src/lib/run/files/NoFiles.svelte";
 import { parseNotebook } from "../src/lib/run/files/notebook";
-import { fileRows, foldersOf, visibleName } from "../src/lib/run/files/tree";
+import { fileRows, foldersOf } from "../src/lib/run/files/tree";
+import { visibleDirections, visibleName } from "../src/lib/format/visible";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const listed = (...paths: string[]): { path: string }[] => paths.map((path) => ({ path }));
@@ -37,6 +38,7 @@ test("a file and a folder of one name are two rows", () => {
 
 test("what a name hides is spelled out", () => {
   expect(visibleName("a\nb\tc\u202egpj.exe")).toBe("a\\nb\\tc\\u202egpj.exe");
+  expect(visibleDirections("\tif ok\u2067: # \u202e:")).toBe("\tif ok\\u2067: # \\u202e:");
   expect(foldersOf("a/b/c.txt")).toEqual(["a/", "a/b/"]);
 });
 
@@ -202,7 +204,7 @@ test("a file is read once, however often it is asked for, and anew when it chang
   const content = new Content("e", "p", "r", "a");
   await Promise.all([content.show(file("1", 3), 1000), content.show(file("1", 3), 1000)]);
   await content.show(file("1", 3), 1000);
-  expect(asked).toEqual(["bytes=0-2"]);
+  expect(asked).toEqual(["bytes=0-999"]);
   expect([decodeText(content.bytes!), content.whole]).toEqual(["abc", true]);
   answer = () => new Response("abcdef", { headers: { etag: '"2"', "content-range": "bytes 0-5/6" } });
   await content.show(file("2", 6), 1000);

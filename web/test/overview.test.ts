@@ -98,6 +98,8 @@ test("lines carry the numbers of both sides", () => {
     ["deleted", 40, 0, 'print("gone")'],
   ]);
   expect(linesOf(patch, patch.files[0]!, 3)).toHaveLength(3);
+  const last = readPatch("diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1 +1 @@\n-x\n\\ No newline at end of file\n+y\n\\ No newline at end of file\ndiff --git a/b b/b\n");
+  expect(linesOf(last, last.files[0]!, 9).map(({ kind }) => kind)).toEqual(["hunk", "deleted", "note", "added", "note"]);
   expect(linesOf(patch, patch.files[1]!, 100)).toEqual([]);
 });
 

@@ -49,7 +49,9 @@ export class Content {
     const abort = (this.#abort = new AbortController());
     this.#goal = goal;
     await this.#reading(abort, async () => {
-      const part = await getPart(this.#path, from, from + wanted, abort.signal);
+      // A file that grew meanwhile is read as far as it goes now: a little one is never shown in part.
+      const most = this.atEnd || file.size === 0 ? wanted : Math.max(wanted, least);
+      const part = await getPart(this.#path, from, from + most, abort.signal);
       [this.bytes, this.start, this.size, this.#etag] = [part.bytes, from, part.size, part.etag];
     });
     if (this.#goal === goal) this.#goal = "";

@@ -73,11 +73,3 @@ export function foldersOf(path: string): string[] {
   const parts = path.split("/").slice(0, -1);
   return parts.map((_, i) => `${parts.slice(0, i + 1).join("/")}/`);
 }
-
-/** A name with what would not be seen spelled out: a line break, a tab, other controls. */
-export function visibleName(name: string): string {
-  return name.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (sign) => {
-    const known: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
-    return known[sign] ?? `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
-}

@@ -46,14 +46,16 @@ export function readPatch(text: string): Patch {
     let next = text.indexOf("\n", at);
     if (next < 0) next = text.length;
     const first = text[at];
-    if (file && (oldLeft > 0 || newLeft > 0) && (first === " " || first === "+" || first === "-" || first === "\\" || next === at)) {
+    if (file && first === "\\" && file.start >= 0) {
+      file.end = next;
+    } else if (file && (oldLeft > 0 || newLeft > 0) && (first === " " || first === "+" || first === "-" || next === at)) {
       if (first === "+") {
         file.additions++;
         newLeft--;
       } else if (first === "-") {
         file.deletions++;
         oldLeft--;
-      } else if (first !== "\\") {
+      } else {
         oldLeft--;
         newLeft--;
       }
