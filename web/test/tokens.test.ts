@@ -100,6 +100,28 @@ test.each(Array.from({ length: 16 }, (_, i) => `ansi-${i}`))("%s reads at 4.5:1 
   for (const theme of ["light", "dark"] as const) expect(contrast(themed(name, theme), themed("paper", theme)), theme).toBeGreaterThanOrEqual(4.5);
 });
 
+/** As `color-mix(in oklab, a share, b)` mixes. */
+function mixed(a: Vector, token: string, b: Vector): Vector {
+  const share = Number(new RegExp(`--${token}: (\\d+)%`).exec(tokens)![1]) / 100;
+  const [from, to] = [oklab(a), oklab(b)];
+  const [l, x, y] = from.map((value, i) => share * value + (1 - share) * to[i]!) as Vector;
+  return linear(l, Math.hypot(x, y), (Math.atan2(y, x) * 180) / Math.PI);
+}
+
+test("each terminal colour reads at 4.5:1 on the ground of each other", () => {
+  const unread: string[] = [];
+  for (const theme of ["light", "dark"] as const) {
+    for (let fg = 0; fg < 16; fg++) {
+      for (let bg = 0; bg < 16; bg++) {
+        const ink = mixed(themed(`ansi-${fg}`, theme), "ansi-on-ground", themed("ink", theme));
+        const ground = mixed(themed(`ansi-${bg}`, theme), "ansi-ground", themed("paper", theme));
+        if (contrast(ink, ground) < 4.5) unread.push(`${theme} ${fg} on ${bg}: ${contrast(ink, ground).toFixed(2)}`);
+      }
+    }
+  }
+  expect(unread).toEqual([]);
+});
+
 test.each(["match", "match-here"])("ink reads on %s at 4.5:1", (name) => {
   for (const theme of ["light", "dark"] as const) expect(contrast(themed("ink", theme), themed(name, theme)), theme).toBeGreaterThanOrEqual(4.5);
 });
