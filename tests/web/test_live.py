@@ -111,6 +111,20 @@ def test_the_page_says_that_the_server_is_away_and_goes_on_by_itself(
     expect(page.get_by_text("This server is not reachable.")).to_have_count(0)
 
 
+def test_a_tab_that_is_opened_while_the_server_is_away_comes_with_it(
+    home: Home, training: LiveTraining, open_page: OpenPage
+) -> None:
+    server = home.servers[0]
+    training.log(3)
+    page = open_page(server, f"{project_path(server)}/runs/live")
+    expect(page.get_by_role("heading", name="Config")).to_be_visible()
+    server.kill()
+    page.get_by_role("tab", name="Files").click()
+    expect(page.get_by_role("heading", name="Files could not be loaded")).to_be_visible()
+    server.start()
+    expect(page.get_by_label("Search files")).to_be_visible()
+
+
 def test_two_tabs_share_one_event_stream(home: Home, training: LiveTraining, open_page: OpenPage) -> None:
     training.log(3)
     server = home.servers[0]

@@ -245,9 +245,9 @@ def test_each_process_has_its_lane(open_log: Callable[..., Page]) -> None:
     shows(page, "from the child")
 
 
-def test_a_run_that_printed_nothing_says_why(open_log: Callable[..., Page]) -> None:
+def test_a_run_whose_console_was_not_recorded_says_so(open_log: Callable[..., Page]) -> None:
     page = open_log("quiet")
-    expect(page.get_by_role("heading", name="This run printed nothing")).to_be_visible()
+    expect(page.get_by_role("heading", name="The console was not recorded")).to_be_visible()
     expect(page.get_by_text("Recording of the console was switched off")).to_be_visible()
 
 

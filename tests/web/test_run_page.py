@@ -30,6 +30,7 @@ def test_overview_shows_what_was_said_and_what_was_recorded(twelve: Stage, open_
     expect(summary).to_contain_text("NaN")
     expect(summary).to_contain_text("val/loss")
     recorded = page.locator("dl")
+    expect(page.get_by_text("No code was recorded that it could bring back.")).to_be_visible()
     for word in ("host", "command", "Python", "user", "created", "ended", "runtime"):
         expect(recorded.get_by_text(word, exact=True)).to_be_visible()
 

@@ -78,6 +78,7 @@ def test_a_change_that_does_not_reach_the_server_says_so_and_is_not_shown(
     expect(row.get_by_role("alert")).to_contain_text("not reachable")
     expect(row.get_by_role("radio", name="On")).to_be_checked()
     server.start()
+    expect(row.get_by_role("alert")).to_be_empty()
 
 
 def test_a_key_is_made_shown_once_and_revoked(home: Home, open_page: OpenPage) -> None:

@@ -41,6 +41,7 @@ export const fileMessages = {
     ja: "ノートブックとして読み取れないため、テキストで表示しています。",
   },
   "files.none": { en: "This run has no files yet", ja: "この実行にファイルはまだありません" },
+  "files.noneAtAll": { en: "This run has no files", ja: "この実行にファイルはありません" },
   "files.noneEnded": {
     en: "None was put into its folder. What a script puts into `run.dir`, or names to `run.save`, appears here:",
     ja: "フォルダーに置かれたファイルはありません。`run.dir` に置くか `run.save` で指定したファイルが、ここに現れます。",
