@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Row, Select, func, select
 
 from kiseki.query.errors import NotFound
 from kiseki.query.media_types import media_type_of
@@ -23,6 +23,8 @@ MAX_OLDER: Final = 1000
 
 MAX_IN_PLACE: Final = 3
 """How many of them are compared with the file as it lies in the run directory: it is only one of them."""
+
+_PATHS_AT_ONCE: Final = 500
 
 
 class RunFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,9 +78,11 @@ class FileContent:
 def run_files(store: Store, run_pk: int) -> RunFiles:
     """Return the files of a run, and the versions that are awaited, each by path."""
     with store.read() as connection:
-        newest = connection.execute(_newest(run_pk)).all()
-        lost = [version for version in newest if version.digest is not None and not _at_hand(version)]
-        older = {version.path: _older(connection, run_pk, version.path) for version in lost}
+        newest = connection.execute(_ranked(run_pk, most=1)).all()
+    # Outside of the snapshot: files in place may lie on a slow disk.
+    lost = [version.path for version in newest if version.digest is not None and not _at_hand(version)]
+    older: dict[str, list[Row[Any]]] = {path: [] for path in lost}
+    older |= _versions_of(store, run_pk, lost)
     files, pending = [], []
     for version in newest:
         if version.digest is None:
@@ -95,8 +99,7 @@ def run_files(store: Store, run_pk: int) -> RunFiles:
 
 def open_file(store: Store, run_pk: int, path: str) -> FileContent:
     """Open the visible version of a path; raises NotFound, which says whether one is awaited."""
-    with store.read() as connection:
-        versions = _older(connection, run_pk, path)
+    versions = _versions_of(store, run_pk, [path]).get(path, [])
     for version in _candidates(versions):
         if version.digest is None:
             break
@@ -111,23 +114,6 @@ def open_file(store: Store, run_pk: int, path: str) -> FileContent:
     raise NotFound(f"this run has no file {path!r}")
 
 
-def _versions(run_pk: int) -> Select[Any]:
-    return (
-        select(
-            file_versions.c.path,
-            file_versions.c.digest,
-            file_versions.c.size,
-            file_versions.c.mtime_ns,
-            file_versions.c.stamp_us,
-            writers.c.path.label("writer_path"),
-            blobs.c.digest.label("stored"),
-        )
-        .join(writers, writers.c.id == file_versions.c.writer_pk)
-        .outerjoin(blobs, blobs.c.digest == file_versions.c.digest)
-        .where(file_versions.c.run_pk == run_pk)
-    )
-
-
 # The one total order of records: (time, writer, byte).
 _LATEST: Final = (
     file_versions.c.stamp_us.desc(),
@@ -136,16 +122,39 @@ _LATEST: Final = (
 )
 
 
-def _newest(run_pk: int) -> Select[Any]:
+def _ranked(run_pk: int, *, most: int, paths: Sequence[str] | None = None) -> Select[Any]:
+    """The `most` newest versions of each path (all paths, or these), by path, the newest first."""
     place = func.row_number().over(partition_by=file_versions.c.path, order_by=_LATEST).label("place")
-    ranked = _versions(run_pk).add_columns(place).subquery()
-    return select(ranked).where(ranked.c.place == 1).order_by(ranked.c.path)
+    versions = (
+        select(
+            file_versions.c.path,
+            file_versions.c.digest,
+            file_versions.c.size,
+            file_versions.c.mtime_ns,
+            file_versions.c.stamp_us,
+            writers.c.path.label("writer_path"),
+            blobs.c.digest.label("stored"),
+            place,
+        )
+        .join(writers, writers.c.id == file_versions.c.writer_pk)
+        .outerjoin(blobs, blobs.c.digest == file_versions.c.digest)
+        .where(file_versions.c.run_pk == run_pk)
+    )
+    if paths is not None:
+        versions = versions.where(file_versions.c.path.in_(paths))
+    ranked = versions.subquery()
+    return select(ranked).where(ranked.c.place <= most).order_by(ranked.c.path, ranked.c.place)
 
 
-def _older(connection: Connection, run_pk: int, path: str) -> list[Row[Any]]:
-    """The versions of a path, the newest first."""
-    query = _versions(run_pk).where(file_versions.c.path == path).order_by(*_LATEST).limit(MAX_OLDER)
-    return list(connection.execute(query))
+def _versions_of(store: Store, run_pk: int, paths: Sequence[str]) -> dict[str, list[Row[Any]]]:
+    """The versions of each of these paths that has any, the newest first."""
+    found: dict[str, list[Row[Any]]] = {}
+    for start in range(0, len(paths), _PATHS_AT_ONCE):
+        query = _ranked(run_pk, most=MAX_OLDER, paths=paths[start : start + _PATHS_AT_ONCE])
+        with store.read() as connection:
+            for version in connection.execute(query):
+                found.setdefault(version.path, []).append(version)
+    return found
 
 
 def _candidates(versions: list[Row[Any]]) -> Iterator[Row[Any]]:
