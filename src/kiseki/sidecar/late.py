@@ -22,6 +22,7 @@ from kiseki.system.process import ProcessId, boot_id, hostname, is_alive
 _SUFFIX: Final = ".kiseki"
 _HEADER_READ: Final = 64 * 1024
 _PATIENCE_S: Final = 30.0
+_STUCK_S: Final = 60.0
 _LOOK_S: Final = 0.05
 
 
@@ -55,8 +56,10 @@ def _record(folder: Path, header: Header) -> int:
 
     work = FileWork()
     files = RunFiles(folder, work, record, ignore_globs=read_ignored(folder), removals=False, say=log)
+    began = now = time.monotonic()
     try:
-        while not files.through:
+        # A machine on which no worker starts or lives must not hold the sync of the records up.
+        while not files.through and now - max(began, files.moved_at) < _STUCK_S:
             now = time.monotonic()
             work.work(now)
             files.look(now, ended=True, to=None)
