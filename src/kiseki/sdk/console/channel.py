@@ -38,14 +38,15 @@ class Channel:
         self.fds = fds
         self._state = state
         self._lags = False
+        self._lost = False
         self.terminal = own_fd(fds[0])
         try:
             self.is_tty = os.isatty(self.terminal)
             reader, writer = _pseudo_terminal(self.terminal) if self.is_tty else _pipe()
             try:
                 self.reader = own_fd(reader)
-                status = os.fstat(writer)
-                self.identity = (status.st_dev, status.st_ino)
+                self.identity = identity_of(writer)
+                self._own = {fd: identity_of(fd) for fd in (self.terminal, self.reader)}
                 for fd in fds:
                     os.dup2(writer, fd)
             finally:
@@ -61,6 +62,16 @@ class Channel:
             self.straight["seek"] = partial(os.lseek, self.terminal)
             self.straight["tell"] = partial(os.lseek, self.terminal, 0, os.SEEK_CUR)
 
+    @property
+    def intact(self) -> bool:
+        """Whether the descriptors beside 1 and 2 are, and always were, still ours.
+
+        A program may close all that it finds, and get their numbers for files of its own.
+        """
+        held = [fd for fd in (self.terminal, self.reader) if fd >= 0]
+        self._lost = self._lost or any(identity_of(fd) != self._own[fd] for fd in held)
+        return self.terminal >= 0 and not self._lost
+
     def is_under_way(self) -> bool:
         """Whether bytes are in the channel or in the relay."""
         return self._holds_bytes() or bool(self.reader >= 0 and self._state[slot(self.index, BUSY)])
@@ -70,7 +81,7 @@ class Channel:
 
         At most `bound` seconds; else as long as the terminal takes, as a write to it would.
         """
-        if not self.is_under_way():
+        if not self.intact or not self.is_under_way():
             return
         passed_at = slot(self.index, PASSED)
         last = self._state[passed_at]
@@ -100,7 +111,12 @@ class Channel:
             time.sleep(2e-5)
 
     def restore(self, bound: float = math.inf) -> None:
-        """Let the descriptors lead to the terminal again, those that are still ours; see `settle`."""
+        """Let the descriptors lead to the terminal again, those that are still ours; see `settle`.
+
+        Where the way there was closed by others, the relay goes on, which has one of its own.
+        """
+        if not self.intact:
+            return
         for fd in self.fds:
             if self.holds(fd):
                 self.settle(bound)
@@ -109,25 +125,19 @@ class Channel:
 
     def holds(self, fd: int) -> bool:
         """Whether descriptor `fd` leads into this channel."""
-        try:
-            status = os.fstat(fd)
-        except OSError:
-            return False
-        return (status.st_dev, status.st_ino) == self.identity
+        return identity_of(fd) == self.identity
 
     def leave_reader(self) -> None:
         """Close this process's reading end, so that writers feel that nobody reads."""
         reader, self.reader = self.reader, -1
-        if reader >= 0:
-            os.close(reader)
+        close_own(reader, self._own.get(reader))
         self._state[slot(self.index, LEFT)] = 1
 
     def close(self) -> None:
         """Close what this process holds beside the descriptors themselves."""
         self.leave_reader()
         terminal, self.terminal = self.terminal, -1
-        if terminal >= 0:
-            os.close(terminal)
+        close_own(terminal, self._own.get(terminal))
 
     def _holds_bytes(self) -> bool:
         if self.reader < 0:
@@ -159,6 +169,21 @@ def own_fd(fd: int) -> int:
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_OWN_FD)
     except OSError:  # a low limit on open files
         return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10)
+
+
+def identity_of(fd: int) -> tuple[int, int] | None:
+    """What an open descriptor leads to; None for a closed one."""
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def close_own(fd: int, identity: tuple[int, int] | None) -> None:
+    """Close a descriptor that leads to `identity`, not one of others that has got its number since."""
+    if fd >= 0 and identity is not None and identity_of(fd) == identity:
+        os.close(fd)
 
 
 def standard_outputs() -> list[tuple[int, ...]]:

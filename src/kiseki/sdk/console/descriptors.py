@@ -13,7 +13,7 @@ from mmap import mmap
 from pathlib import Path
 
 from kiseki.sdk.console import relay
-from kiseki.sdk.console.channel import Channel, own_fd, standard_outputs
+from kiseki.sdk.console.channel import Channel, close_own, identity_of, own_fd, standard_outputs
 from kiseki.system.spawn import reap
 
 _SHELL = "/bin/sh"
@@ -55,6 +55,7 @@ class Descriptors:
         try:
             self._state = memoryview(mmap(state_fd, relay.STATE_BYTES)).cast("Q")
             self._copy, writer = (_moved(fd) for fd in os.pipe())
+            self._copy_is = identity_of(self._copy)
             try:
                 for fds in standard_outputs():
                     self._channels.append(Channel(len(self._channels), fds, self._state))
@@ -71,6 +72,7 @@ class Descriptors:
         self._poller = select.poll()
         for channel in self._channels:
             self._poller.register(channel.reader, select.POLLIN)
+            self._poller.register(channel.terminal, 0)  # Only whether somebody has closed it.
         self._busy = [relay.slot(channel.index, relay.BUSY) for channel in self._channels]
         self._by_identity = {channel.identity: channel for channel in self._channels}
 
@@ -91,8 +93,7 @@ class Descriptors:
         channel = self._by_identity.get((status.st_dev, status.st_ino))
         if channel is None:
             return None
-        self._await_order(channel)
-        return channel.straight
+        return channel.straight if self._await_order(channel) else None
 
     def settle(self, fd: int) -> None:
         """Wait until what was written before `fd` is written on, as far as `straight_to_terminal` does."""
@@ -117,13 +118,16 @@ class Descriptors:
 
     def leave_to_parent(self) -> None:
         """In a forked child: let go of all but descriptors 1 and 2, which the parent's pump serves."""
-        os.close(self._copy)
+        close_own(self._copy, self._copy_is)
         for channel in self._channels:
             channel.close()
 
-    def _await_order(self, channel: Channel) -> None:
+    def _await_order(self, channel: Channel) -> bool:
+        """Whether there still is a way past the channel, once what others wrote before has taken its own."""
         if self._is_quiet():
-            return
+            return True
+        if not channel.intact:
+            return False
         if channel.is_under_way():
             channel.settle()
         for other in self._channels:
@@ -131,6 +135,7 @@ class Descriptors:
                 other.let_read()
         if self._state[relay.TAKEN] > self._arrived:
             self._await_arrival(_ORDERLY_S)
+        return True
 
     def _await_arrival(self, patience: float) -> None:
         """Wait until the pump has what the relay has read so far, for as long as that goes on."""
@@ -173,7 +178,7 @@ class Descriptors:
             for fd in channel.fds:
                 os.dup2(channel.terminal, fd)
             channel.close()
-        os.close(self._copy)
+        close_own(self._copy, self._copy_is)
 
     def _pump(self) -> None:
         has_shell = os.path.exists(_SHELL)
@@ -193,7 +198,7 @@ class Descriptors:
             reap(self._launcher)
         self._relayed = False
         self._read_channels()
-        os.close(self._copy)
+        close_own(self._copy, self._copy_is)
 
     def _take_frames(self, buffer: bytearray) -> None:
         at = 0
@@ -222,7 +227,11 @@ class Descriptors:
         self._state[relay.STARTED] = 1
         while True:
             poller = select.poll()
-            readers = {channel.reader: channel for channel in self._channels if channel.reader >= 0}
+            readers = {
+                channel.reader: channel
+                for channel in self._channels
+                if channel.reader >= 0 and channel.intact
+            }
             if not readers:
                 break
             for fd in readers:
