@@ -73,7 +73,12 @@ def start(recorder: ConsoleRecorder, mode: str) -> Capture | None:
     if mode == "off":
         return None
     capture = Capture(recorder)
-    _console.enter(capture, descriptors=mode in _WITH_DESCRIPTORS)
+    try:
+        _console.enter(capture, descriptors=mode in _WITH_DESCRIPTORS)
+    except Exception as error:  # A stream of somebody else's may answer with anything.
+        warn_once(("console", str(error)), f"output is not recorded: {type(error).__name__}: {error}")
+        capture.stop()
+        return None
     return capture
 
 
