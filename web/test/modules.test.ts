@@ -119,6 +119,9 @@ test("a tree folds, is searched, and puts the SDK's own keys last", () => {
   expect(ids([], "")).toEqual(["/a", "/b", "/b/c", "/b/c/d", "/_step"]);
   expect(ids(["/b"], "")).toEqual(["/a", "/b", "/_step"]);
   expect(ids(["/b"], "needle")).toEqual(["/b", "/b/c", "/b/c/d"]);
+  const slashes = treeRows({ "a/b": { a: 1 }, a: { "b/a": 2 } }, new Set(), "").map((row) => row.id);
+  expect(new Set(slashes).size).toBe(slashes.length);
+  expect(treeRows({ "a/b": 1 }, new Set(), "a/b")).toHaveLength(1);
   expect(copyText({ a: [1, NaN], b: 2n ** 64n })).toBe('{\n  "a": [1, NaN],\n  "b": 18446744073709551616\n}');
 });
 

@@ -86,7 +86,8 @@ export interface Part {
 export async function getPart(path: string, start: number, end: number, signal?: AbortSignal): Promise<Part> {
   // An empty file has no part.
   const headers: Record<string, string> = end > start ? { range: `bytes=${start}-${end - 1}` } : {};
-  const response = await send(path, { headers, ...(signal ? { signal } : {}) });
+  // A browser's cache asks for the part that it had of an older version, and answers with no more than that.
+  const response = await send(path, { headers, cache: "no-store", ...(signal ? { signal } : {}) });
   const bytes = new Uint8Array(await response.arrayBuffer());
   const size = Number(/\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1] ?? bytes.length);
   return { bytes, size, etag: response.headers.get("etag") ?? "" };

@@ -18,10 +18,11 @@ export interface TreeRow {
 export function treeRows(tree: JsonObject, closed: ReadonlySet<string>, search: string, path = "", depth = 0): TreeRow[] {
   const rows: TreeRow[] = [];
   for (const [key, value] of Object.entries(tree).sort(([a], [b]) => compare(a, b))) {
-    const id = `${path}/${key}`;
+    // A slash within a key is another one than that between two.
+    const id = `${path}/${key.replace(/[~/]/g, (sign) => (sign === "/" ? "~1" : "~0"))}`;
     const branch = isMap(value) && Object.keys(value).length > 0;
     if (!branch) {
-      if (search && !`${id} ${leafText(value)}`.toLowerCase().includes(search)) continue;
+      if (search && !`${id.replace(/~1/g, "/").replace(/~0/g, "~")} ${leafText(value)}`.toLowerCase().includes(search)) continue;
       rows.push({ id, key, depth, value, branch: false, open: false, size: 0 });
       continue;
     }
