@@ -311,6 +311,30 @@ def test_a_descriptor_closed_by_other_code_is_opened_again(new_writer: NewWriter
     assert lines == []
 
 
+def test_files_opened_after_others_closed_ours_are_left_alone(new_writer: NewWriter, tmp_path: Path) -> None:
+    writer = new_writer()
+    writer.log_row({"x": 1.0}, 0)
+    (ours,) = [
+        int(fd)
+        for fd in os.listdir("/proc/self/fd")
+        if os.path.realpath(f"/proc/self/fd/{fd}") == str(writer.path.resolve())
+    ]
+    os.close(ours)
+    taken: list[int] = []
+    try:
+        while len(taken) < 20:
+            taken.append(os.open(tmp_path / f"theirs{len(taken)}", os.O_RDWR | os.O_CREAT))
+        assert ours not in taken
+        os.dup2(taken[0], ours)
+        writer.close()
+        assert os.fstat(ours).st_ino == os.fstat(taken[0]).st_ino
+        os.close(ours)
+    finally:
+        for fd in taken:
+            os.close(fd)
+    assert all(not path.stat().st_size for path in tmp_path.glob("theirs*"))
+
+
 def test_a_deleted_directory_is_no_crash(new_writer: NewWriter, run_dir: Path) -> None:
     writer = new_writer()
     writer.log_row({"x": 1.0}, 0)

@@ -15,6 +15,7 @@ from zlib import crc32
 
 import msgspec
 
+from .descriptor import close_if_still, out_of_the_way
 from .framing import (
     FRAME,
     MAX_PAYLOAD,
@@ -122,7 +123,7 @@ class RecordWriter:
         )
         opening = prelude() + frame_bytes(_encode(to_storable(msgspec.structs.asdict(header))))
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-        writer = cls(Path(path), os.open(path, flags, 0o644), header, on_trouble)
+        writer = cls(Path(path), out_of_the_way(os.open(path, flags, 0o644)), header, on_trouble)
         writer._unsettled = True
         writer._accept(opening)
         writer._begin_segment()
@@ -458,7 +459,7 @@ class RecordWriter:
         if os.fstat(fd).st_ino != self._inode:
             os.close(fd)
             return False
-        self._fd = fd
+        self._fd = out_of_the_way(fd)
         return True
 
     def _release(self) -> None:
@@ -466,10 +467,7 @@ class RecordWriter:
         self._room_until = 0
         self._waiting = []
         self._waiting_bytes = 0
-        try:
-            os.close(fd)
-        except OSError:
-            pass
+        close_if_still(fd, self._inode)
 
 
 def _framed(payload: bytes) -> bytes:
