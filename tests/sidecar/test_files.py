@@ -7,7 +7,6 @@ import os
 import select
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -281,8 +280,7 @@ def test_files_without_a_server_are_recorded_and_the_next_sidecar_knows(world: A
         ("b.txt", hashlib.sha256(b"two").hexdigest()),
     ]
     assert records[0].mtime_ns == os.stat(trainer.run_dir / "files/a.txt").st_mtime_ns
-    read_run(trainer.run_dir)
-    assert not any(thread.name.startswith("kiseki") for thread in threading.enumerate())
+    assert read_run(trainer.run_dir).damage == []
 
 
 def test_a_worker_that_ended_after_the_last_run_wakes_nobody(root: Path, wait_until: Wait) -> None:
