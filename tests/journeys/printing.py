@@ -95,6 +95,8 @@ def records_of(folder: Path) -> Recorded:
     pieces = []
     for path in sorted(folder.glob("*.kiseki")):
         reading = read_records(path.read_bytes())
+        if reading.header is None:  # the sidecar is just beginning a file of its own
+            continue
         assert reading.damage is None, reading.damage
         pieces += [(e.record.stream, e.record.data) for e in reading.entries if isinstance(e.record, Console)]
     return Recorded(pieces)

@@ -120,7 +120,9 @@ class _Console:
             self._captures = tuple(other for other in self._captures if other is not capture)
 
     def catch_up(self, *, hurried: bool = False) -> None:
-        """Wait (briefly) until what children and C libraries wrote so far is recorded."""
+        """Record the lines that have begun, and wait (briefly) for what children and C libraries wrote."""
+        if self._hooks is not None:
+            self._hooks.record_partials()
         descriptors = self._descriptors
         if descriptors is not None:
             descriptors.catch_up(hurried=hurried)

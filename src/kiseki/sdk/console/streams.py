@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from kiseki.sdk.console.partial import PartialLine
+
 STDOUT, STDERR = 1, 2
 
 _SLICE = 16 * 1024  # characters of a text whose bytes surely fit into one record
@@ -49,6 +51,7 @@ class Hooks:
         self._patches: list[tuple[dict[str, Any], str, Any, Any]] = []
         self._proxies: list[tuple[str, StreamProxy, Any]] = []
         self._streams: list[Any] = []
+        self._partials: list[Callable[[], None]] = []
         self._raws: list[dict[str, Any]] = []
 
     def install(self, *, everywhere: bool = True) -> None:
@@ -76,8 +79,14 @@ class Hooks:
         """Whether every hook is where it was installed."""
         return all(names.get(name) is function for names, name, function, _ in self._patches)
 
+    def record_partials(self) -> None:
+        """Record the lines that have begun."""
+        for record_partial in self._partials:
+            record_partial()
+
     def remove(self) -> None:
         """Take the hooks away where they are still on top; elsewhere they pass everything on."""
+        self.record_partials()
         self._active = False
         for names, name, function, before in self._patches:
             if names.get(name) is function:
@@ -119,7 +128,12 @@ class Hooks:
         unbuffered = raw is buffer
         original_write: Any = text.write
         original_write_bytes: Any = buffer.write
+        partial = PartialLine()
         hooked = self
+
+        def record_partial() -> None:
+            if held := partial.complete():
+                _record_text(recording, number, held, text.errors or "strict")
 
         def prepare() -> Straight | None:
             if fd is None:
@@ -156,9 +170,11 @@ class Hooks:
         def write(data: Any) -> Any:
             if not hooked._active:
                 return original_write(data)
+            if type(data) is str and not text.write_through and not inside.foreign and partial.hold(data):
+                return call(original_write, None, data)
             straight = prepare()
             if isinstance(data, str):
-                _record_text(recording, number, data, text.errors or "strict")
+                _record_text(recording, number, partial.complete(data), text.errors or "strict")
             return call(original_write, straight, data)
 
         def write_bytes(data: Any) -> Any:
@@ -166,6 +182,7 @@ class Hooks:
                 return original_write_bytes(data)
             straight = prepare()
             if not inside.text:
+                record_partial()
                 _record_bytes(recording, number, data)
             if unbuffered and straight is not None:
                 return straight["write"](data)
@@ -173,7 +190,11 @@ class Hooks:
 
         def flushing(original: Any) -> Any:
             def flush() -> Any:
-                return call(original, prepare()) if hooked._active and not inside.text else original()
+                if not hooked._active or inside.text:
+                    return original()
+                straight = prepare()
+                record_partial()
+                return call(original, straight)
 
             return flush
 
@@ -182,6 +203,7 @@ class Hooks:
         self._patch(text_names, "flush", flushing(text.flush))
         self._patch(buffer_names, "write", write_bytes)
         self._patch(text_names, "write", write)
+        self._partials.append(record_partial)
         if fd is not None:
             self._raws.append(raw_names)
 
