@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from tests.journeys.account import rows_in_export, rows_in_files
 from tests.journeys.faults import disk
 from tests.journeys.ledger import Phase
-from tests.journeys.world import Home, Training, await_true
+from tests.journeys.world import Home, Server, Training, await_true
 
 from kiseki.store.database import RESERVE_BYTES
 
@@ -114,6 +116,7 @@ def test_run_directory_deleted_later_leaves_what_was_ingested(laptop: Home) -> N
     training.await_end()
     run_id = training.ledger.run_id
     await_true(lambda: (server.run(run_id) or {}).get("rows") == 200, what="200 rows on the server")
+    await_true(lambda: _is_sealed(server), what="the ended writers to be sealed")
     server.stop()
     shutil.rmtree(laptop.run_folder(run_id))
     server.start()
@@ -123,6 +126,12 @@ def test_run_directory_deleted_later_leaves_what_was_ingested(laptop: Home) -> N
     laptop.kiseki("rebuild")
     server.start()
     assert rows_in_export(server.rows(run_id))["i"] == list(range(200))
+
+
+def _is_sealed(server: Server) -> bool:
+    with contextlib.closing(sqlite3.connect(f"file:{server.store / 'store.db'}?mode=ro", uri=True)) as store:
+        waiting = store.execute("SELECT count(*) FROM writers WHERE sealed_to < offset OR NOT ended")
+        return waiting.fetchone() == (0,)
 
 
 def test_damaged_file_is_shown_up_to_the_damage(laptop: Home) -> None:

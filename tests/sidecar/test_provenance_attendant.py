@@ -37,7 +37,7 @@ def _with_errand(folder: Path, body: str, patience: float = 60.0) -> str:
 
 
 def test_a_run_that_is_over_at_once_is_looked_at_too(world: Any, wait_until: Wait) -> None:
-    trainer = world.trainer()
+    trainer = world.trainer(recording={})
     trainer.do("log 1")
     trainer.do("finish")
     trainer.leave()
@@ -48,7 +48,7 @@ def test_a_run_that_is_over_at_once_is_looked_at_too(world: Any, wait_until: Wai
 
 
 def test_a_sidecar_that_replaces_another_does_not_look_again(world: Any, wait_until: Wait) -> None:
-    trainer = world.trainer()
+    trainer = world.trainer(recording={})
     first = world.sidecar()
     wait_until(lambda: any("git" in info for info in _found(trainer.run_dir)), seconds=60)
     first.kill()
@@ -61,7 +61,7 @@ def test_a_sidecar_that_replaces_another_does_not_look_again(world: Any, wait_un
 
 
 def test_one_that_hangs_is_ended_soon_after_the_run(world: Any, tmp_path: Path, wait_until: Wait) -> None:
-    trainer = world.trainer()
+    trainer = world.trainer(recording={})
     world.sidecar(setup=_with_errand(tmp_path, "time.sleep(600)", 0.3))
     wait_until(lambda: any("pid" in info for info in _found(trainer.run_dir)), seconds=60)
     (pid,) = [info["pid"] for info in _found(trainer.run_dir) if "pid" in info]
@@ -72,7 +72,7 @@ def test_one_that_hangs_is_ended_soon_after_the_run(world: Any, tmp_path: Path, 
 
 
 def test_one_that_dies_is_said_in_the_log(world: Any, tmp_path: Path, wait_until: Wait) -> None:
-    trainer = world.trainer()
+    trainer = world.trainer(recording={})
     world.sidecar(setup=_with_errand(tmp_path, "os._exit(3)"))
     trainer.do("finish")
     wait_until(lambda: not world.pointers(), seconds=60)

@@ -51,7 +51,7 @@ def test_the_choices_of_a_server_reach_a_running_training_and_the_next_run(
     server = start_server()
     _set(server, {"git": False}, "/settings")
     world.sidecar(env={"KISEKI_API_KEY": server.key})
-    trainer = world.trainer(base_url=server.url)
+    trainer = world.trainer(base_url=server.url, recording={})
     wait_until(lambda: _recorded(trainer.run_dir, "git") == [False, "server"])
     assert _recorded(trainer.run_dir, "console") == [True, "default"]
     assert _commands(trainer) is None
@@ -75,7 +75,7 @@ def test_without_a_server_what_is_known_on_this_machine_applies_and_is_looked_at
 ) -> None:
     store_policy(None, Policy({"console": False}, {}, 1.0))
     world.sidecar()
-    trainer = world.trainer()
+    trainer = world.trainer(recording={})
     wait_until(lambda: _commands(trainer) == {"console": False})
     assert _recorded(trainer.run_dir, "console") == [False, "server"]
     store_policy(None, NO_POLICY)
@@ -98,15 +98,15 @@ def test_a_server_that_knows_no_settings_or_is_away_leaves_what_was_known(
     with serve(server) as url:
         store_policy(url, Policy({"git": False}, {}, 1.0))
         world.sidecar()
-        trainer = world.trainer(base_url=url)
+        trainer = world.trainer(base_url=url, recording={})
         wait_until(lambda: _recorded(trainer.run_dir, "git") == [False, "server"])
-    away = world.trainer("wbbbbbbbbbbbbbbb", base_url=url, run_id="r2", uid="0" * 31 + "2")
+    away = world.trainer("wbbbbbbbbbbbbbbb", base_url=url, run_id="r2", uid="0" * 31 + "2", recording={})
     wait_until(lambda: _recorded(away.run_dir, "git") == [False, "server"])
     assert load_policy(url) == Policy({"git": False}, {}, 1.0)
 
 
 def test_a_server_that_is_away_is_waited_for_a_while_and_wakes_nobody_after_that(world: Any) -> None:
-    trainer = world.trainer(base_url="http://127.0.0.1:9")
+    trainer = world.trainer(base_url="http://127.0.0.1:9", recording={})
     (pointer,) = Spool(world.spool).pointers()
     run = RunFollow(trainer.run_dir)
     run.add_pointer(pointer)

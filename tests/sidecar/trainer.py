@@ -13,6 +13,9 @@ from kiseki.records.kinds import Header, State
 from kiseki.records.writer import RecordWriter
 from kiseki.system.process import this_process
 
+NO_FILES = dict.fromkeys(("requirements", "git", "save_code"), (False, "init"))
+"""Choices by which a run gets no files by itself, for the servers of these tests take none."""
+
 
 def main() -> None:
     """Write to RUN_DIR/WRITER.kiseki; `{"spool", "base_url", "mode", "run_id", "uid"}` comes as JSON."""
@@ -52,7 +55,7 @@ def main() -> None:
             "entity": header.entity,
             "project": header.project,
             "run_id": header.run_id,
-            "recording": options.get("recording", {}),
+            "recording": options.get("recording", NO_FILES),
         }
         path = Path(options["spool"]) / f"{writer}.json"
         path.with_suffix(".new").write_text(json.dumps(pointer))

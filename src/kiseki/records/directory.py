@@ -94,4 +94,6 @@ def _readings(directory: Path) -> list[tuple[Path, Reading]]:
     paths = sorted(directory.glob("*.kiseki"))
     if not paths:
         raise FileNotFoundError(f"{directory} holds no run file (*.kiseki)")
-    return [(path, read_records(path.read_bytes())) for path in paths]
+    found = [(path, path.read_bytes()) for path in paths]
+    # An empty file is one that its writer has made this moment.
+    return [(path, read_records(data)) for path, data in found if data]

@@ -177,7 +177,9 @@ def test_a_proc_that_cannot_be_read_costs_metrics_and_nothing_else(
     hide = [str(unshare), "-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
     if unshare is None or subprocess.run([*hide, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no mount namespace can be made here")
-    trainer = world.trainer(base_url=url, recording=_OFTEN)
+    trainer = world.trainer(
+        base_url=url, recording=_OFTEN | dict.fromkeys(("requirements", "git", "save_code"), (False, "init"))
+    )
     sidecar = [sys.executable, "-I", "-m", "kiseki.sidecar", str(world.spool)]
     with (world.spool / "sidecar.log").open("ab") as log:
         process = subprocess.Popen([*hide, *sidecar], stderr=log, cwd="/")
