@@ -100,10 +100,6 @@ def print_tree(title: str, values: Mapping[str, object]) -> None:
         print_text(f"  {key:{width}}  {value_text(value)}")
 
 
-def _padded(cell: str, width: int) -> str:
-    return cell + " " * (width - len(click.unstyle(cell)))
-
-
 def _leaves(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, object]]:
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
