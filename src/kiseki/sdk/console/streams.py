@@ -81,8 +81,8 @@ class Hooks:
 
     def record_partials(self) -> None:
         """Record the lines that have begun."""
-        for record_partial in self._partials:
-            record_partial()
+        for record_line in self._partials:
+            record_line()
 
     def remove(self) -> None:
         """Take the hooks away where they are still on top; elsewhere they pass everything on."""
@@ -131,9 +131,9 @@ class Hooks:
         partial = PartialLine()
         hooked = self
 
-        def record_partial() -> None:
-            if held := partial.complete():
-                _record_text(recording, number, held, text.errors or "strict")
+        def record_line(rest: str = "") -> None:
+            if line := partial.complete(rest):
+                _record_text(recording, number, line, text.errors or "strict")
 
         def prepare() -> Straight | None:
             if fd is None:
@@ -174,7 +174,7 @@ class Hooks:
                 return call(original_write, None, data)
             straight = prepare()
             if isinstance(data, str):
-                _record_text(recording, number, partial.complete(data), text.errors or "strict")
+                record_line(data)
             return call(original_write, straight, data)
 
         def write_bytes(data: Any) -> Any:
@@ -182,7 +182,7 @@ class Hooks:
                 return original_write_bytes(data)
             straight = prepare()
             if not inside.text:
-                record_partial()
+                record_line()
                 _record_bytes(recording, number, data)
             if unbuffered and straight is not None:
                 return straight["write"](data)
@@ -193,7 +193,7 @@ class Hooks:
                 if not hooked._active or inside.text:
                     return original()
                 straight = prepare()
-                record_partial()
+                record_line()
                 return call(original, straight)
 
             return flush
@@ -203,7 +203,7 @@ class Hooks:
         self._patch(text_names, "flush", flushing(text.flush))
         self._patch(buffer_names, "write", write_bytes)
         self._patch(text_names, "write", write)
-        self._partials.append(record_partial)
+        self._partials.append(record_line)
         if fd is not None:
             self._raws.append(raw_names)
 
